@@ -1,0 +1,1 @@
+"""The factory: decides, submits exactly once, explains. It knows contracts, not sites."""

@@ -1,0 +1,1 @@
+"""From facts to a decision: pure arithmetic, every step with its reason."""

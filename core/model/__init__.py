@@ -1,0 +1,1 @@
+"""Words of the house as values: facts, decisions, intents, plug-in contracts. Pure, no I/O."""

@@ -1,0 +1,40 @@
+"""Errors that a tired operator can act on: what went wrong, and the cure."""
+
+
+class ApftuiError(Exception):
+    """An error with a cure.
+
+    `str(error)` is what happened, where, and what to do about it, in one line.
+    """
+
+    def __init__(self, problem: str, cure: str = "") -> None:
+        super().__init__(problem, cure)
+        self.problem = problem
+        self.cure = cure
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.cure}" if self.cure else self.problem
+
+
+class SettingsError(ApftuiError):
+    """The settings cannot be used; the factory keeps those it runs with."""
+
+
+class StateError(ApftuiError):
+    """The state folder cannot be used, or is in use."""
+
+
+class SourceError(ApftuiError):
+    """A source gave no usable answer: what it would have told is unknown, not zero."""
+
+
+class SubmitRefused(ApftuiError):
+    """Nothing was sent: the request was refused before any outside call could commit it."""
+
+
+class Stale(ApftuiError):
+    """Somebody changed it since it was read."""
+
+
+class NotFound(ApftuiError):
+    """There is no such queue, intent or action."""

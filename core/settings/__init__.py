@@ -1,0 +1,1 @@
+"""From files, layers and overrides to the settings that a pass runs with."""

@@ -1,0 +1,1 @@
+"""Batch systems: how many pilots there are."""

@@ -1,0 +1,1 @@
+"""Steps of the chain: pure arithmetic, names and parameters as in AutoPyFactory."""

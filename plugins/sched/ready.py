@@ -1,0 +1,35 @@
+"""ready: as many pilots as there is work that no pilot has been sent for."""
+
+from pydantic import Field, NonNegativeInt
+
+from core.model.decision import Step
+from core.model.facts import Fact, Facts
+from core.model.plugin import Params, Role, Sched
+
+
+class ReadyParams(Params):
+    offset: NonNegativeInt = Field(
+        default=0,
+        description="Activated payloads that are left for others.",
+        json_schema_extra={"unit": "payloads"},
+    )
+
+
+class Ready(Sched[ReadyParams]):
+    """max(0, (R - offset) - P), where P also covers what was sent since R was measured."""
+
+    params = ReadyParams
+    role = Role.SOURCE
+    needs = frozenset({Fact.WMS, Fact.BATCH})
+
+    def step(self, n: int, facts: Facts, params: ReadyParams) -> Step:
+        activated = facts.wms.activated or 0
+        p = facts.batch.p
+        answered = p if facts.batch.covered is None else facts.batch.covered
+        words = [f"{activated} activated"]
+        if params.offset:
+            words.append(f"{params.offset} offset")
+        words.append(f"{p} pending")
+        if answered > p:
+            words.append(f"{answered - p} sent since that was measured")
+        return Step(out=max(0, activated - params.offset - answered), reason=" - ".join(words))

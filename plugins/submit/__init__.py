@@ -1,0 +1,1 @@
+"""Batch systems: how pilots get there, exactly once."""
