@@ -24,7 +24,7 @@ check: venv-dev ## ruff (lint, format), mypy --strict, import-linter
 	@.venv-dev/bin/ruff check .
 	@.venv-dev/bin/ruff format --check .
 	@.venv-dev/bin/mypy --strict apftui core plugins tests
-	@.venv-dev/bin/lint-imports
+	@.venv-dev/bin/lint-imports --no-logo
 
 format: venv-dev ## let ruff mend what it can
 	@.venv-dev/bin/ruff check --fix --exit-zero .
