@@ -1,5 +1,7 @@
 """Errors that a tired operator can act on: what went wrong, and the cure."""
 
+from collections.abc import Iterable
+
 
 class ApftuiError(Exception):
     """An error with a cure.
@@ -33,7 +35,11 @@ class SubmitRefused(ApftuiError):
 
 
 class Stale(ApftuiError):
-    """Somebody changed it since it was read."""
+    """Somebody changed it since it was read. `diff` says what differs now, line by line."""
+
+    def __init__(self, problem: str, cure: str = "", diff: Iterable[str] = ()) -> None:
+        super().__init__(problem, cure)
+        self.diff = tuple(diff)
 
 
 class NotFound(ApftuiError):
