@@ -1,0 +1,56 @@
+"""What queues may refer to, and parameters validated once however many queues share them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from core.model.errors import SettingsError
+from core.model.plugin import Params
+from core.settings.registry import Kind, plugin_class
+from core.settings.validate import Fault, anchored, judge
+
+NO_PLUGIN = "no_plugin"
+
+
+class Judged(NamedTuple):
+    """Parameters of one plug-in, or what is wrong with them."""
+
+    params: Params | None
+    unset: Mapping[str, Any]
+    """The plug-in's own values for the keys that the table leaves out."""
+    faults: tuple[Fault, ...]
+
+
+class Known:
+    """Names of the tables `[wms.X]` and `[batch.X]`, and verdicts on parameters."""
+
+    def __init__(self, base: Path, raw: Mapping[str, Any]) -> None:
+        """`base`: where relative paths start; `raw`: the settings file."""
+        wms, batch = raw.get("wms"), raw.get("batch")
+        self._base = base
+        self.wms = frozenset(wms if isinstance(wms, dict) else ())
+        self.batch: dict[str, str | None] = {
+            name: plugin if isinstance(table, dict) and isinstance(plugin, str) else None
+            for name, table in (batch if isinstance(batch, dict) else {}).items()
+            for plugin in [table.get("plugin") if isinstance(table, dict) else None]
+        }
+        self._judged: dict[tuple[Kind, str, str], Judged] = {}
+
+    def params(self, kind: Kind, plugin: str, table: Mapping[str, Any]) -> Judged:
+        """Validate a plug-in's parameters; `plugin` itself may be wrong (fault NO_PLUGIN)."""
+        key = kind, plugin, json.dumps(table, sort_keys=True)
+        if key not in self._judged:
+            self._judged[key] = self._judge(kind, plugin, table)
+        return self._judged[key]
+
+    def _judge(self, kind: Kind, plugin: str, table: Mapping[str, Any]) -> Judged:
+        try:
+            model: type[Params] = plugin_class(kind, plugin).params
+        except SettingsError as error:
+            return Judged(None, {}, (Fault((), error.problem, error.cure, NO_PLUGIN),))
+        params, faults = judge(model, anchored(model, table, self._base))
+        if params is None:
+            return Judged(None, {}, faults)
+        unset = params.model_dump(mode="json", exclude=params.model_fields_set, by_alias=True)
+        return Judged(params, unset, ())
