@@ -3,7 +3,7 @@
 import re
 
 _UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])?")
+_FORM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])?")
 
 
 def seconds(value: object) -> object:

@@ -27,14 +27,9 @@ class Known:
 
     def __init__(self, base: Path, raw: Mapping[str, Any]) -> None:
         """`base`: where relative paths start; `raw`: the settings file."""
-        wms, batch = raw.get("wms"), raw.get("batch")
         self._base = base
-        self.wms = frozenset(wms if isinstance(wms, dict) else ())
-        self.batch: dict[str, str | None] = {
-            name: plugin if isinstance(table, dict) and isinstance(plugin, str) else None
-            for name, table in (batch if isinstance(batch, dict) else {}).items()
-            for plugin in [table.get("plugin") if isinstance(table, dict) else None]
-        }
+        self.wms = frozenset(_tables(raw, "wms"))
+        self.batch = {name: table.get("plugin") for name, table in _tables(raw, "batch").items()}
         self._judged: dict[tuple[Kind, str, str], Judged] = {}
 
     def params(self, kind: Kind, plugin: str, table: Mapping[str, Any]) -> Judged:
@@ -48,9 +43,16 @@ class Known:
         try:
             model: type[Params] = plugin_class(kind, plugin).params
         except SettingsError as error:
-            return Judged(None, {}, (Fault((), error.problem, error.cure, NO_PLUGIN),))
+            return Judged(None, {}, (Fault((), "", error.problem, error.cure, NO_PLUGIN),))
         params, faults = judge(model, anchored(model, table, self._base))
         if params is None:
             return Judged(None, {}, faults)
         unset = params.model_dump(mode="json", exclude=params.model_fields_set, by_alias=True)
         return Judged(params, unset, ())
+
+
+def _tables(raw: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    tables = raw.get(kind)
+    if not isinstance(tables, dict):
+        return {}
+    return {name: table for name, table in tables.items() if isinstance(table, dict)}

@@ -1,10 +1,8 @@
 """One queue: its merged layers judged, and made into what a pass runs with."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field
 
@@ -13,6 +11,7 @@ from core.model.facts import Fact
 from core.model.frozen import Frozen
 from core.model.plugin import NoParams
 from core.model.text import clean
+from core.settings.effective import effective_values, revision_of
 from core.settings.keys import dotted
 from core.settings.known import NO_PLUGIN, Judged, Known
 from core.settings.layers import (
@@ -20,7 +19,6 @@ from core.settings.layers import (
     DEFAULTS,
     OVERRIDE,
     Layer,
-    Leaf,
     Tree,
     blame,
     leaves,
@@ -29,7 +27,7 @@ from core.settings.layers import (
 )
 from core.settings.problems import Problem
 from core.settings.registry import plugin_class, plugin_names
-from core.settings.schema import ChainLink, EffectiveValue, QueueSettings
+from core.settings.schema import ChainLink, QueueSettings
 from core.settings.suggest import did_you_mean
 from core.settings.validate import Fault, judge, shown
 
@@ -93,6 +91,18 @@ def _merged(name: str, layers: Sequence[Layer], known: Known) -> Tree:
     return reduce(merge, layers, merge({}, Layer(BUILT_IN, "", built_in)))
 
 
+class _Place(NamedTuple):
+    """Where something wrong was written."""
+
+    where: str
+    top: tuple[str, ...]
+    """`defaults`, or `queues` and the queue."""
+    keys: tuple[str, ...] = ()
+    """Of the table below that."""
+    override: tuple[str, ...] = ()
+    """Its key if it is an override."""
+
+
 class _Judgement:
     """Collects what is wrong with one merged tree."""
 
@@ -114,9 +124,7 @@ class _Judgement:
         for step, table in keys.sched.items():
             faults = self._known.params("sched", step, table).faults
             self._note(("sched", step), [f for f in faults if f.kind != "missing"])
-        if isinstance(plugin := keys.submit.get("plugin"), str):
-            faults = self._known.params("submit", plugin, _without_plugin(keys.submit)).faults
-            self._note(("submit",), [f for f in faults if f.kind != "missing"])
+        self._submit(keys, but="missing")
 
     def queue(self, name: str) -> QueueSettings | None:
         """Return the queue if nothing is wrong with it."""
@@ -128,7 +136,7 @@ class _Judgement:
         self._check_wms(keys)
         if self.problems or keys.batch is None or submit is None or submit.params is None:
             return None
-        values = _values(self._tree, steps, submit)
+        values = effective_values(self._tree, steps, submit)
         return QueueSettings(
             name=name,
             wms=keys.wms,
@@ -149,7 +157,7 @@ class _Judgement:
             attributes=keys.attributes,
             environment=keys.environment,
             paused=keys.paused,
-            revision=_revision(values),
+            revision=revision_of(values),
             values=values,
         )
 
@@ -192,11 +200,12 @@ class _Judgement:
                 if fault.kind == NO_PLUGIN:
                     self._note(("chain",), [fault])
                 elif fault.kind == "missing":
-                    key = ".".join(fault.keys)
-                    here = dotted([*self._table, "sched", step])
-                    both = f"[{here}] or [{dotted(['defaults', 'sched', step])}]"
+                    key = dotted(fault.keys)
+                    here, below = dotted([*self._table, "sched", step]), f"defaults.sched.{step}"
                     text = f"step {step} is in the chain without its {key}"
-                    self._add(("chain",), text, f"set {key} in {both}")
+                    by = self._place(("chain",)).override
+                    place = _Place(self._where, self._table, override=by)
+                    self._tell(place, text, f"set {key} in [{here}] or [{below}]")
                 else:
                     self._note(("sched", step), [fault])
         if chain:
@@ -216,17 +225,20 @@ class _Judgement:
             self._add(("sched", *own[0]), text, "add it to chain, or take this table away")
         else:
             faults = self._known.params("sched", step, {}).faults
-            self._add(("sched", *own[0]), faults[0].text, faults[0].cure)
+            self._add(("sched", *own[0]), faults[0].text(), faults[0].cure)
 
-    def _submit(self, keys: QueueKeys) -> Judged | None:
+    def _submit(self, keys: QueueKeys, but: str = "") -> Judged | None:
         plugin = keys.submit.get("plugin")
         if plugin is None:
-            return None  # no batch, which has been said
+            return None  # no batch table says which, and that has been told
         if not isinstance(plugin, str):
             self._add(("submit", "plugin"), f"plugin = {shown(plugin)} is no name", "")
             return None
         judged = self._known.params("submit", plugin, _without_plugin(keys.submit))
-        self._note(("submit",), judged.faults)
+        for fault in judged.faults:
+            if fault.kind != but:
+                above = ("submit", "plugin") if fault.kind == NO_PLUGIN else ("submit",)
+                self._note(above, [fault])
         return judged
 
     def _check_wms(self, keys: QueueKeys) -> None:
@@ -243,43 +255,28 @@ class _Judgement:
 
     def _note(self, above: tuple[str, ...], faults: Iterable[Fault]) -> None:
         for fault in faults:
-            self._add((*above, *fault.keys), fault.text, fault.cure)
+            # A table that is wrong as a whole is named itself, not the one that it stands in.
+            place = self._place((*above, *(fault.keys or ("",))))
+            text = fault.text(max(0, len(place.keys) - len(above)))
+            self._tell(place, text, fault.cure)
 
     def _add(self, keys: tuple[str, ...], text: str, cure: str) -> None:
-        """Name the layer that the value at `keys` comes from."""
+        self._tell(self._place(keys), text, cure)
+
+    def _tell(self, place: _Place, text: str, cure: str) -> None:
+        table = dotted([*place.top, *place.keys])
+        self.problems.append(Problem(place.where, table, text, cure, place.override))
+
+    def _place(self, keys: tuple[str, ...]) -> _Place:
+        """Find who wrote the value at `keys`, and the table that it stands in."""
         found = blame(self._tree, keys) if keys else None
         if found is None or found[1].layer == BUILT_IN:
-            self.problems.append(Problem(self._where, dotted(self._table), text, cure))
-            return
+            return _Place(self._where, self._table)
         at, leaf = found
         top = ("defaults",) if leaf.layer == DEFAULTS else self._table
-        # A key that is missing or wrong as a whole: its table is the one that it stands in.
-        table = dotted([*top, *(keys if len(keys) < len(at) else at)[:-1]])
-        key = at if leaf.layer == OVERRIDE else ()
-        self.problems.append(Problem(leaf.where, table, text, cure, key))
+        inner = (keys if len(keys) <= len(at) else at)[:-1]
+        return _Place(leaf.where, top, inner, at if leaf.layer == OVERRIDE else ())
 
 
 def _without_plugin(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if key != "plugin"}
-
-
-def _values(tree: Tree, steps: Mapping[str, Judged], submit: Judged) -> tuple[EffectiveValue, ...]:
-    """Everything that counts for the queue, also what plug-ins set by themselves."""
-    found = {keys: leaf for keys, leaf in leaves(tree) if keys[0] != "sched" or keys[1] in steps}
-    for above, judged in (
-        *((("sched", step), judged) for step, judged in steps.items()),
-        (("submit",), submit),
-    ):
-        for key, value in judged.unset.items():
-            if value is not None:
-                found[*above, key] = Leaf(value, BUILT_IN, "")
-    order = {key: n for n, key in enumerate(QueueKeys.model_fields)}
-    return tuple(
-        EffectiveValue(key=dotted(keys), value=leaf.value, layer=leaf.layer, where=leaf.where)
-        for keys, leaf in sorted(found.items(), key=lambda item: (order[item[0][0]], item[0]))
-    )
-
-
-def _revision(values: Iterable[EffectiveValue]) -> str:
-    told = sorted((v.key, json.dumps(v.value, sort_keys=True), v.layer) for v in values)
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]

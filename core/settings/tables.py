@@ -76,7 +76,7 @@ def factory_table(source: Source, raw: Mapping[str, Any]) -> FactoryTable | None
         return None
     found, faults = judge(FactoryTable, anchored(FactoryTable, table, source.base))
     for fault in faults:
-        source.wrong("factory", fault.text, fault.cure)
+        source.wrong("factory", fault.text(), fault.cure)
     return found
 
 
@@ -162,7 +162,7 @@ def _split(
     rest = {k: v for k, v in table.items() if k not in ours and k != "plugin"}
     params, more = judge(model, anchored(model, rest, source.base), also=ours)
     for fault in (*faults, *more):
-        source.wrong(place, fault.text, fault.cure)
+        source.wrong(place, fault.text(), fault.cure)
     if keys is None or params is None:
         return None
     return plugin, keys, params

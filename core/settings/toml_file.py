@@ -15,19 +15,22 @@ Path_ = tuple[str, ...]
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables of a file. Raise SettingsError naming file, line and cure."""
     name = clean(str(path))
+    text = ""
     try:
-        return tomllib.loads(path.read_bytes().decode())
+        text = path.read_bytes().decode()
+        return tomllib.loads(text)
     except OSError as error:
         raise SettingsError(
             f"{name}: cannot be read: {error.strerror or error}",
-            "the account that runs the factory must be able to read it",
+            "correct its name, or make it readable for the account that runs the factory",
         ) from error
     except UnicodeDecodeError as error:
         raise SettingsError(
             f"{name}: byte {error.start} is not UTF-8", "save the file as UTF-8"
         ) from error
     except (ValueError, RecursionError) as error:
-        reason = clean(str(error), 200)
+        last = f"at the end, line {text.count(chr(10)) + 1}"
+        reason = clean(str(error).replace("at end of document", last), 200)
         raise SettingsError(f"{name}: no valid TOML: {reason}", "mend that line") from error
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from core.model.text import clean
+from core.settings.keys import dotted
 from core.settings.suggest import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
@@ -27,13 +28,19 @@ _CURE = {
 
 
 class Fault(NamedTuple):
-    """What is wrong with one key of a table."""
+    """What is wrong with one key of a table; without keys, with the table as a whole."""
 
     keys: tuple[str, ...]
-    text: str
+    before: str
+    after: str
+    """What is said before and after the key's name."""
     cure: str
     kind: str
     """pydantic's name of it: `missing`, `extra_forbidden`, ..."""
+
+    def text(self, above: int = 0) -> str:
+        """Return what is wrong; `above` keys are left out, for they are named by the table."""
+        return f"{self.before}{dotted(self.keys[above:])}{self.after}"
 
 
 def judge(
@@ -75,15 +82,14 @@ def shown(value: object) -> str:
 def _fault(model: type[BaseModel], details: ErrorDetails, also: Iterable[str]) -> Fault:
     keys = tuple(str(part) for part in details["loc"])
     kind = details["type"]
-    name = clean(".".join(keys), 100)
     if kind == "extra_forbidden":
         cure = did_you_mean(keys[-1], {*names_of(model), *also}) if len(keys) == 1 else "remove it"
-        return Fault(keys, f"unknown key {name}", cure, kind)
+        return Fault(keys, "unknown key ", "", cure, kind)
     if kind == "missing":
-        return Fault(keys, f"{name} is missing", f"set {name}", kind)
-    said = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    text = clean(f"{name} = {shown(details['input'])}: {said}" if keys else said, 300)
-    return Fault(keys, text, _CURE.get(kind, ""), kind)
+        return Fault(keys, "", " is missing", f"set {dotted(keys[-1:])}", kind)
+    said = clean(details["msg"].removeprefix("Value error, ").removeprefix("Input "), 300)
+    value = f" = {shown(details['input'])}: " if keys else ""
+    return Fault(keys, "", f"{value}{said}", _CURE.get(kind, ""), kind)
 
 
 def _is_path(annotation: object) -> bool:
