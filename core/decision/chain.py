@@ -25,8 +25,21 @@ class Stop(NamedTuple):
     reason: str
 
 
+class Bound(NamedTuple):
+    """The most that one pass may submit for a queue, whatever a plug-in says, and why."""
+
+    name: str
+    n: int
+    reason: str
+
+
 class StepFailed(ApftuiError):
     """A step raised or returned nonsense: the queue does nothing this pass."""
+
+
+def max_submit(n: int) -> Bound:
+    """Return the bound that the settings set."""
+    return Bound("max_submit", n, f"[factory] max_submit allows {n} a pass")
 
 
 def needs(chain: Sequence[Link]) -> frozenset[Fact]:
@@ -38,12 +51,12 @@ def decide(
     queue: str,
     chain: Sequence[Link],
     facts: Facts,
-    max_submit: int,
+    bound: Bound,
     stop: Stop | None = None,
 ) -> Decision:
     """Run `chain` on `facts`.
 
-    Blind if a needed fact is unknown. After the chain: caps again, `max_submit`, `stop`, and
+    Blind if a needed fact is unknown. After the chain: caps again, `bound`, `stop`, and
     nothing below 0. Raise StepFailed if a step raises or returns something else than a Step.
     """
     missing = facts.missing(needs(chain))
@@ -57,11 +70,8 @@ def decide(
             again = _run(link, trace.n, facts)
             if again.out < trace.n:
                 trace.add(link.name, Step(out=again.out, reason=f"cap again: {again.reason}"))
-    if trace.n > max_submit:
-        trace.add(
-            "max_submit",
-            Step(out=max_submit, reason=f"[factory] max_submit allows {max_submit} a pass"),
-        )
+    if trace.n > bound.n:
+        trace.add(bound.name, Step(out=bound.n, reason=bound.reason))
     if stop is not None and trace.n > 0:
         trace.add(stop.name, Step(out=0, reason=stop.reason))
     if trace.n < 0:

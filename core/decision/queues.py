@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from core.decision.chain import Link, StepFailed, Stop, decide
+from core.decision.chain import Bound, Link, StepFailed, Stop, decide
 from core.model.decision import Decision
 from core.model.facts import Facts, Totals
 
@@ -14,7 +14,7 @@ class Due(NamedTuple):
     queue: str
     chain: tuple[Link, ...]
     facts: Facts
-    max_submit: int
+    bound: Bound
     stop: Stop | None = None
 
 
@@ -30,7 +30,7 @@ def decide_all(due: Iterable[Due], totals: Totals) -> Iterator[Decided]:
     for item in due:
         facts = item.facts.model_copy(update={"totals": totals})
         try:
-            decision = decide(item.queue, item.chain, facts, item.max_submit, item.stop)
+            decision = decide(item.queue, item.chain, facts, item.bound, item.stop)
             failed = False
         except StepFailed as error:
             decision = failure(item.queue, error.problem)

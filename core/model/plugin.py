@@ -79,6 +79,8 @@ class Batch(ABC, Generic[B]):
     """Counts pilots."""
 
     params: ClassVar[type[Params]] = NoParams
+    tended: ClassVar[bool] = False
+    """True if waiting pilots only ever start while a factory runs `upkeep`."""
 
     def __init__(self, params: B) -> None:
         self.settings = params

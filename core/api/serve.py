@@ -1,0 +1,146 @@
+"""One factory process: `python -m core.api.serve --config FILE`, or called by `--no-ui`."""
+
+import json
+import logging
+import logging.handlers
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import click
+
+from core.api.server import Server
+from core.api.socket import bind, socket_path
+from core.model.errors import ApftuiError
+from core.model.text import clean
+from core.run.factory import Factory
+from core.run.opening import open_state
+from core.settings.load import Layers, read_layers
+from core.state import clock
+
+log = logging.getLogger("apftui")
+
+
+class _Line(logging.Formatter):
+    """One clean line a record, for a person or as JSON."""
+
+    def __init__(self, as_json: bool) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not self._as_json:
+            return clean(super().format(record).replace("\n", " | "), 4000)
+        told = {
+            "at": record.created,
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "text": record.getMessage(),
+        }
+        if record.exc_info:
+            told["traceback"] = self.formatException(record.exc_info)
+        told |= {k: v for k in ("cycle", "submit") if (v := getattr(record, k, None)) is not None}
+        return json.dumps(told)
+
+
+def set_up_log(file: Path | None, as_json: bool) -> None:
+    """Log to a rotated file, or to stderr."""
+    handler: logging.Handler = logging.StreamHandler()
+    if file is not None:
+        handler = logging.handlers.RotatingFileHandler(file, maxBytes=10_000_000, backupCount=5)
+    handler.setFormatter(_Line(as_json))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+
+
+async def run_factory(
+    layers: Layers,
+    started_by: str,
+    *,
+    cycles: int | None = None,
+    ready: Callable[[Factory], None] = lambda _: None,
+) -> None:
+    """Run a factory until it is stopped. Raise InUse if another one has the state folder."""
+    table = layers.base.factory
+    path = socket_path(table, os.environ)
+    state = await open_state(table, started_by)
+    server: Server | None = None
+
+    async def serve(factory: Factory) -> None:
+        nonlocal server
+        server = Server(factory, bind(path, table.socket_group), path)
+        await server.start()
+        log.info("factory %s runs, %d queues", table.name, len(factory.generation.settings.queues))
+        notify("READY=1")
+        ready(factory)
+
+    try:
+        factory = Factory(layers, state, started_by)
+    except BaseException:
+        state.lock.release()
+        raise
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_signals, factory)
+            await factory.run(serve, cycles)
+            tasks.cancel_scope.cancel()
+    finally:
+        notify("STOPPING=1")
+        with anyio.CancelScope(shield=True):
+            if server is not None:
+                await server.close()
+        log.info("factory %s has stopped", table.name)
+
+
+async def _signals(factory: Factory) -> None:
+    wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    with anyio.open_signal_receiver(*wanted) as signals:
+        async for number in signals:
+            if number != signal.SIGHUP:
+                log.info("%s: stopping when what is in flight has ended", signal.Signals(number).name)
+                factory.stop()
+                continue
+            try:
+                await factory.reload()
+            except ApftuiError as error:
+                log.error("reload refused, the running settings stay: %s", error)
+
+
+def notify(state: str) -> None:
+    """Tell systemd, if it asked to be told (sd_notify)."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        try:
+            sender.connect(address)
+            sender.send(state.encode())
+        except OSError as error:
+            log.warning("cannot tell systemd %s: %s", state, error.strerror)
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), required=True)
+@click.option("--started-by", default="console")
+def main(config: Path, started_by: str) -> None:
+    """Run a factory in the background: its log is `factory.log` in its state folder."""
+    try:
+        layers = read_layers(config)
+        layers.base.factory.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        set_up_log(layers.base.factory.state / "factory.log", as_json=False)
+        anyio.run(run_factory, layers, started_by)
+    except (ApftuiError, OSError) as error:
+        click.echo(f"apftui: {error}", err=True)
+        log.error("%s", error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,351 @@
+"""The control API: one table of routes, from which the OpenAPI document is made too."""
+
+import grp
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from core.api.models import (
+    PROTOCOL,
+    Action,
+    ChangeRequest,
+    Hello,
+    Intent,
+    Problem,
+    QueueDetail,
+    ReloadResult,
+    ResolveRequest,
+    Snapshot,
+    Status,
+    StopRequest,
+    UndoRequest,
+)
+from core.api.peer import Peer, peer_of
+from core.model.errors import ApftuiError, NotFound, SettingsError, Stale, StateError
+from core.model.frozen import Frozen
+from core.model.submission import IntentState
+from core.model.text import clean
+from core.run.changes import StaleChange, Wanted
+from core.run.explain import past_decisions
+from core.run.factory import Factory
+from core.state import clock
+
+_PAGE = 200
+_LONGEST_WAIT_S = 60.0
+
+
+class NoQuery(Frozen):
+    """For calls without a query."""
+
+
+class SnapshotQuery(Frozen):
+    """Give back `boot` and `version` of the last answer to get only what is newer."""
+
+    boot: str = ""
+    after: int = 0
+    wait: float = Field(default=0.0, ge=0, le=_LONGEST_WAIT_S)
+    limit: int = Field(default=_PAGE, ge=1, le=1000)
+
+
+class QueueQuery(Frozen):
+    """Which queue, and how many of its past decisions."""
+
+    name: str
+    limit: int = Field(default=50, ge=1, le=1000)
+
+
+class ListQuery(Frozen):
+    """How many, newest first."""
+
+    limit: int = Field(default=100, ge=1, le=10000)
+    unresolved: bool = False
+
+
+class Call(NamedTuple):
+    """One request as a handler gets it."""
+
+    factory: Factory
+    peer: Peer
+    query: Any
+    body: Any
+
+
+class Route(NamedTuple):
+    """One call of the API. `answer` is a type that pydantic can dump."""
+
+    method: str
+    path: str
+    query: type[BaseModel]
+    body: type[BaseModel] | None
+    answer: Any
+    handler: Callable[[Call], Awaitable[Any]]
+
+
+async def hello(call: Call) -> Hello:
+    """Say who answers."""
+    status = call.factory.status()
+    return Hello(
+        protocol=PROTOCOL,
+        version=version("apftui"),
+        boot=call.factory.boot,
+        config=status.config,
+        started_by=status.started_by,
+        name=status.name,
+        pid=status.pid,
+    )
+
+
+async def status(call: Call) -> Status:
+    """Give everything at once."""
+    queues, _ = call.factory.board.since(0, 1_000_000, clock.boottime())
+    return Status(
+        factory=call.factory.status(), queues=tuple(sorted(queues, key=lambda q: q.name))
+    )
+
+
+async def snapshot(call: Call) -> Snapshot:
+    """Give what changed since a version; wait for it if nothing has."""
+    query: SnapshotQuery = call.query
+    board = call.factory.board
+    full = query.boot != call.factory.boot or query.after <= 0 or query.after > board.version
+    after = 0 if full else query.after
+    if not full:
+        await board.wait(after, query.wait)
+    queues, more = board.since(after, query.limit, clock.boottime())
+    return Snapshot(
+        boot=call.factory.boot,
+        version=queues[-1].version if more else board.version,
+        full=full,
+        more=more,
+        factory=call.factory.status(),
+        queues=tuple(queues),
+        gone=() if full else board.gone(after),
+    )
+
+
+async def queue(call: Call) -> QueueDetail:
+    """Give everything about one queue."""
+    query: QueueQuery = call.query
+    factory = call.factory
+    found = factory.board.row(query.name)
+    if found is None:
+        raise NotFound(f"there is no queue {query.name}", "see `apftui queue list`")
+    shown, _ = factory.board.since(found[0] - 1, 1, clock.boottime())
+    settings = factory.generation.settings.queues.get(query.name)
+    reader = factory.state.reader
+    folder = factory.generation.settings.factory.state
+    return QueueDetail(
+        status=shown[0],
+        settings=settings.values if settings else (),
+        decisions=tuple(past_decisions(folder, reader, query.name, query.limit)),
+        intents=tuple(reader.of_queue(query.name, query.limit)),
+        actions=tuple(
+            _action(a) for a in reader.actions(1000) if _touches(a, query.name)
+        ),
+    )
+
+
+async def intents(call: Call) -> tuple[Intent, ...]:
+    """List submissions, newest first."""
+    reader = call.factory.state.reader
+    found = reader.unresolved() if call.query.unresolved else reader.newest(call.query.limit)
+    return tuple(found)
+
+
+async def actions(call: Call) -> tuple[Action, ...]:
+    """List what operators did, newest first."""
+    return tuple(_action(a) for a in call.factory.state.reader.actions(call.query.limit))
+
+
+async def changes(call: Call) -> Action:
+    """Set overrides, or take them away; all of them or none."""
+    body: ChangeRequest = call.body
+    wanted = [Wanted(c.queue, c.key, c.value, c.revision) for c in body.changes]
+    done = await call.factory.change(wanted, by=str(call.peer), why=body.why, until=body.until)
+    return _action(done)
+
+
+async def undo(call: Call) -> Action:
+    """Put back what stood before an action."""
+    body: UndoRequest = call.body
+    return _action(await call.factory.undo(body.action, by=str(call.peer), why=body.why))
+
+
+async def resolve(call: Call) -> Intent:
+    """Say what became of a submission whose schedd never answers again."""
+    body: ResolveRequest = call.body
+    return await call.factory.resolve(
+        body.submission, IntentState(body.state), by=str(call.peer), why=clean(body.why)
+    )
+
+
+async def reload(call: Call) -> ReloadResult:
+    """Read the settings anew; a bad file changes nothing."""
+    added, changed, removed = await call.factory.reload()
+    return ReloadResult(added=tuple(added), changed=tuple(changed), removed=tuple(removed))
+
+
+async def stop(call: Call) -> Hello:
+    """Stop the factory when what is in flight has ended."""
+    told = await hello(call)
+    call.factory.stop(remove_pilots=call.body.remove_pilots)
+    return told
+
+
+ROUTES = (
+    Route("GET", "/v1/hello", NoQuery, None, Hello, hello),
+    Route("GET", "/v1/status", NoQuery, None, Status, status),
+    Route("GET", "/v1/snapshot", SnapshotQuery, None, Snapshot, snapshot),
+    Route("GET", "/v1/queue", QueueQuery, None, QueueDetail, queue),
+    Route("GET", "/v1/intents", ListQuery, None, tuple[Intent, ...], intents),
+    Route("GET", "/v1/actions", ListQuery, None, tuple[Action, ...], actions),
+    Route("POST", "/v1/changes", NoQuery, ChangeRequest, Action, changes),
+    Route("POST", "/v1/undo", NoQuery, UndoRequest, Action, undo),
+    Route("POST", "/v1/resolve", NoQuery, ResolveRequest, Intent, resolve),
+    Route("POST", "/v1/reload", NoQuery, None, ReloadResult, reload),
+    Route("POST", "/v1/stop", NoQuery, StopRequest, Hello, stop),
+)
+
+
+class Server:
+    """The API on a socket that was bound for it."""
+
+    def __init__(self, factory: Factory, listener: socket.socket, path: Path) -> None:
+        self._path = path
+        self._allowed = _Allowed(factory.generation.settings.factory.socket_group)
+        app = web.Application(client_max_size=4 * 1024 * 1024)
+        for route in ROUTES:
+            app.router.add_route(route.method, route.path, self._handler(factory, route))
+        app.router.add_route("GET", "/v1/openapi.json", _openapi)
+        # Signals are the factory's; a long poll must not keep it from ending.
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1)
+        self._listener = listener
+
+    async def start(self) -> None:
+        """Listen."""
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._listener).start()
+
+    async def close(self) -> None:
+        """End, and take the socket away."""
+        self._path.unlink(missing_ok=True)
+        await self._runner.cleanup()
+
+    def _handler(
+        self, factory: Factory, route: Route
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        answer: TypeAdapter[Any] = TypeAdapter(route.answer)
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            peer = _peer(request)
+            if peer is None or not self._allowed(peer.uid):
+                who = f"uid {peer.uid}" if peer else "nobody"
+                return _problem(403, f"{who} may not control this factory")
+            try:
+                query = route.query.model_validate(dict(request.query), strict=False)
+                body = await _body(request, route.body)
+                result = await route.handler(Call(factory, peer, query, body))
+            except (ApftuiError, ValidationError) as error:
+                return _refusal(error)
+            return web.Response(
+                body=answer.dump_json(result, by_alias=True), content_type="application/json"
+            )
+
+        return handle
+
+
+class _Allowed:
+    """The factory's own user and root; with `socket_group` its members, whom the kernel let in."""
+
+    def __init__(self, group: str | None) -> None:
+        self._members = None if group is None else grp.getgrnam(group)
+
+    def __call__(self, uid: int) -> bool:
+        return uid in (os.geteuid(), 0) or self._members is not None
+
+
+async def _body(request: web.Request, model: type[BaseModel] | None) -> Any:
+    if model is None:
+        return None
+    return model.model_validate_json(await request.read() or b"{}")
+
+
+def _peer(request: web.Request) -> Peer | None:
+    transport = request.transport
+    connection = transport.get_extra_info("socket") if transport else None
+    return peer_of(connection) if connection is not None else None
+
+
+def _refusal(error: ApftuiError | ValidationError) -> web.Response:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(p) for p in first["loc"])
+        return _problem(400, clean(f"{where}: {first['msg']}", 300))
+    if isinstance(error, StaleChange):
+        return _problem(409, str(error), error.diff)
+    codes: tuple[tuple[type[ApftuiError], int], ...] = (
+        (Stale, 409),
+        (NotFound, 404),
+        (SettingsError, 400),
+        (StateError, 503),
+    )
+    code = next((code for kind, code in codes if isinstance(error, kind)), 400)
+    return _problem(code, str(error))
+
+
+def _problem(code: int, text: str, diff: tuple[str, ...] = ()) -> web.Response:
+    body = Problem(error=text, diff=diff).model_dump_json()
+    return web.Response(status=code, body=body.encode(), content_type="application/json")
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    return web.json_response(openapi())
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of the routes."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+
+    def schema(kind: Any) -> dict[str, Any]:
+        made = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(made.pop("$defs", {}))
+        return made
+
+    for route in ROUTES:
+        query = schema(route.query).get("properties", {})
+        operation: dict[str, Any] = {
+            "summary": (route.handler.__doc__ or "").strip(),
+            "parameters": [{"name": n, "in": "query", "schema": s} for n, s in query.items()],
+            "responses": {
+                "200": {"description": "done", "content": _json(schema(route.answer))},
+                "default": {"description": "refused", "content": _json(schema(Problem))},
+            },
+        }
+        if route.body is not None:
+            operation["requestBody"] = {"content": _json(schema(route.body))}
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "apftui control API", "version": str(PROTOCOL)},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _action(row: dict[str, Any]) -> Action:
+    return Action.model_validate({k: v for k, v in row.items() if k != "before"})
+
+
+def _touches(row: dict[str, Any], queue: str) -> bool:
+    return any(change["queue"] == queue for change in row["before"])

@@ -1,0 +1,75 @@
+"""Where the control socket is, and how it is bound so that only those meant can connect."""
+
+import grp
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.model.errors import StateError
+from core.settings.schema import FactoryTable
+
+_LONGEST = 107  # sun_path holds 108 bytes with the final zero
+
+
+def socket_path(factory: FactoryTable, environ: Mapping[str, str]) -> Path:
+    """Return the socket of a factory: $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR, or its state folder.
+
+    Raise StateError if the path is too long for a Unix socket.
+    """
+    folder = factory.state
+    if runtime := environ.get("RUNTIME_DIRECTORY"):
+        folder = Path(runtime.split(":")[0])
+    elif runtime := environ.get("XDG_RUNTIME_DIR"):
+        folder = Path(runtime) / "apftui"
+    path = folder / f"{factory.name}.sock"
+    length = len(os.fsencode(path))
+    if length > _LONGEST:
+        raise StateError(
+            f"the control socket {path} would have a path of {length} bytes,"
+            f" more than the {_LONGEST} that a Unix socket can have",
+            "set [factory] state to a shorter path",
+        )
+    return path
+
+
+def bind(path: Path, group: str | None) -> socket.socket:
+    """Bind the control socket: 0600, or 0660 for `group`; its folder is made if missing.
+
+    The caller holds the state lock: whatever socket is there belongs to a dead factory.
+    """
+    gid = _gid(group)
+    mode, folder_mode = (0o600, 0o700) if gid is None else (0o660, 0o710)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if gid is not None:
+            os.chown(path.parent, -1, gid)
+            path.parent.chmod(folder_mode)
+        # Bound under another name and renamed: at no moment does a wider socket stand there.
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as private:
+            fresh = Path(private) / "s"
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(str(fresh))
+            if gid is not None:
+                os.chown(fresh, -1, gid)
+            fresh.chmod(mode)
+            listener.listen(128)
+            fresh.rename(path)
+    except OSError as error:
+        raise StateError(
+            f"cannot bind the control socket {path}: {error.strerror or error}",
+            "check the folder's owner, or that you are a member of [factory] socket_group",
+        ) from error
+    return listener
+
+
+def _gid(group: str | None) -> int | None:
+    if group is None:
+        return None
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise StateError(
+            f"there is no group {group!r}", "correct [factory] socket_group"
+        ) from error

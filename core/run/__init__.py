@@ -1,0 +1,1 @@
+"""The running factory: workers, sources, the pass, submissions, the snapshot."""

@@ -1,0 +1,226 @@
+"""Operators' changes: asked in the ledger, then put into overrides.toml, then applied.
+
+overrides.toml is the truth: whatever a crash leaves in the ledger is set right from it.
+"""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from core.model.errors import NotFound, SettingsError, Stale, StateError
+from core.run.writer import Writer
+from core.settings import overrides as book
+from core.settings.load import Layers, resolve, validate_change
+from core.settings.overrides import Overrides, Undo
+from core.settings.schema import Settings
+from core.state import clock
+from core.state.ledger import Ledger, LedgerReader
+
+log = logging.getLogger("apftui.changes")
+
+
+class Wanted(NamedTuple):
+    """One value that is to be set; None takes the override away."""
+
+    queue: str
+    key: str
+    value: Any
+    revision: str | None
+
+
+class StaleChange(Stale):
+    """The queue was changed since it was read; `diff` says what is different now."""
+
+    def __init__(self, problem: str, cure: str, diff: tuple[str, ...]) -> None:
+        super().__init__(problem, cure)
+        self.diff = diff
+
+
+class Proposal(NamedTuple):
+    """What a change would lead to, before anything is written."""
+
+    action: dict[str, Any]
+    overrides: Overrides
+    settings: Settings
+
+
+class Changes:
+    """The overrides of the running factory, and the one way to change them."""
+
+    def __init__(self, folder: Path, ledger: Ledger, writer: Writer) -> None:
+        """Read overrides.toml. Raise SettingsError if it cannot be read: it holds pauses."""
+        self._path = folder / book.FILE
+        self._ledger = ledger
+        self._writer = writer
+        self.overrides = book.read(self._path)
+
+    def reconcile(self, reader: LedgerReader) -> None:
+        """Settle actions that a crash left half done: the file says whether they were."""
+        for action in reader.asked():
+            if self.overrides.action == action["id"]:
+                self._ledger.settle_action(action["id"], "applied", "found in overrides.toml")
+            else:
+                self._ledger.settle_action(
+                    action["id"], "failed", "the factory ended before it was applied"
+                )
+
+    def propose(
+        self,
+        layers: Layers,
+        settings: Settings,
+        wanted: Sequence[Wanted],
+        *,
+        by: str,
+        why: str,
+        until: float | None,
+    ) -> Proposal:
+        """Work out a change. Raise StaleChange, NotFound or SettingsError if it cannot be made."""
+        action = uuid.uuid4().hex
+        now = clock.wall()
+        if until is not None and until <= now:
+            raise SettingsError("the change would end before it begins", "give a later time")
+        overrides = self.overrides
+        made = []
+        for change in wanted:
+            _check_revision(settings, change)
+            if change.value is None:
+                overrides = book.unset(overrides, change.queue, change.key, action)
+            else:
+                entry = book.override(
+                    change.queue,
+                    change.key,
+                    change.value,
+                    action=action,
+                    by=by,
+                    at=now,
+                    why=why,
+                    until=until,
+                )
+                overrides = book.set_(overrides, entry)
+                made.append(entry)
+        after = validate_change(layers, overrides, *made)
+        what = "; ".join(_words(c) for c in wanted)
+        return self._proposal(action, overrides, after, what, by=by, why=why, until=until)
+
+    def propose_undo(
+        self, layers: Layers, reader: LedgerReader, undone: str, *, by: str, why: str
+    ) -> Proposal:
+        """Work out the undo of an action. Raise NotFound, or Stale if it was changed since."""
+        was = reader.action(undone)
+        if was is None:
+            raise NotFound(f"there is no action {undone}", "see `apftui actions`")
+        if was["state"] != "applied" or not was["before"]:
+            raise NotFound(f"action {undone} changed no override", "there is nothing to put back")
+        action = uuid.uuid4().hex
+        material = [Undo.model_validate(u) for u in was["before"]]
+        overrides = book.undo(self.overrides, material, action)
+        return self._proposal(
+            action,
+            overrides,
+            resolve(layers, overrides),
+            f"undo: {was['what']}",
+            by=by,
+            why=why,
+            until=None,
+            undoes=undone,
+        )
+
+    def propose_expiry(self, layers: Layers) -> Proposal | None:
+        """Work out the end of overrides whose time is over; None if there are none."""
+        over = book.expired(self.overrides, clock.wall())
+        if not over:
+            return None
+        action = uuid.uuid4().hex
+        overrides = self.overrides
+        for entry in over:
+            overrides = book.unset(overrides, entry.queue, entry.key, action)
+        what = "; ".join(f"{e.queue}: {e.key} expired" for e in over)
+        return self._proposal(
+            action, overrides, resolve(layers, overrides), what, by="expiry", why="", until=None
+        )
+
+    def _proposal(
+        self,
+        action: str,
+        overrides: Overrides,
+        settings: Settings,
+        what: str,
+        *,
+        by: str,
+        why: str,
+        until: float | None,
+        undoes: str | None = None,
+    ) -> Proposal:
+        told = {
+            "id": action,
+            "at": clock.wall(),
+            "by": by,
+            "what": what,
+            "why": why,
+            "until": until,
+            "undoes": undoes,
+            "before": [
+                u.model_dump(mode="json") for u in book.undo_material(self.overrides, overrides)
+            ],
+        }
+        return Proposal(told, overrides, settings)
+
+    async def apply(self, proposal: Proposal) -> dict[str, Any]:
+        """Write a change down: ledger, file, ledger. Return the action as the ledger has it.
+
+        Raise StateError if it cannot be written; then nothing has changed.
+        """
+        action = proposal.action
+        await self._writer.do(self._ledger.ask, action)
+        try:
+            await self._writer.do(book.write, self._path, proposal.overrides)
+        except StateError as error:
+            await self._settle(action["id"], "failed", str(error))
+            raise
+        self.overrides = proposal.overrides
+        await self._settle(action["id"], "applied", "")
+        log.info("%s: %s%s", action["by"], action["what"], _because(action["why"]))
+        return {**action, "state": "applied", "detail": ""}
+
+    async def _settle(self, action: str, state: str, detail: str) -> None:
+        try:
+            await self._writer.do(self._ledger.settle_action, action, state, detail)
+        except StateError as error:  # the next start reconciles it from the file
+            log.error("%s", error)
+
+    async def set_aside_orphans(self, settings: Settings) -> None:
+        """Keep overrides that no longer fit from coming back by themselves."""
+        aside = book.set_aside(self.overrides, settings.orphans)
+        if aside != self.overrides:
+            await self._writer.do(book.write, self._path, aside)
+            self.overrides = aside
+
+
+def _check_revision(settings: Settings, change: Wanted) -> None:
+    queue = settings.queues.get(change.queue)
+    if queue is None or change.revision is None or queue.revision == change.revision:
+        return
+    diff = tuple(
+        f"{v.key} = {v.value!r} ({v.layer})" for v in queue.values if v.layer == "override"
+    )
+    raise StaleChange(
+        f"queue {change.queue} was changed since you looked at it",
+        "look at what it is now, and decide again",
+        diff or ("its settings file was reloaded",),
+    )
+
+
+def _words(change: Wanted) -> str:
+    if change.key == "paused" and change.value is True:
+        return f"pause {change.queue}"
+    if change.key == "paused":
+        return f"resume {change.queue}"
+    if change.value is None:
+        return f"{change.queue}: {change.key} as the settings have it"
+    return f"{change.queue}: {change.key} = {change.value!r}"
+
+
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""

@@ -1,0 +1,151 @@
+"""From answers to facts: what is known about each queue at this moment, and how old it is."""
+
+from collections import deque
+from collections.abc import Mapping
+
+from core.decision.demand import Sample, covered, in_flight
+from core.model.answers import BatchAnswer, BatchCount, WmsAnswer, WmsCount, WmsQuery
+from core.model.facts import BatchFacts, Facts, WmsFacts
+from core.run.outstanding import Outstanding
+from core.run.source import Polled, Source
+from core.settings.schema import QueueSettings, Settings
+
+
+class WmsSource:
+    """A WMS's polls, with its counts by query."""
+
+    def __init__(self, source: Source[WmsAnswer], lag: float) -> None:
+        self.source = source
+        self.lag = lag
+        self._indexed: Polled[WmsAnswer] | None = None
+        self._counts: dict[WmsQuery, WmsCount] = {}
+
+    def count(self, polled: Polled[WmsAnswer], query: WmsQuery) -> WmsCount | None:
+        """Return the answer to one query."""
+        if polled is not self._indexed:
+            self._indexed = polled
+            self._counts = {c.query: c for c in polled.answer.counts}
+        return self._counts.get(query)
+
+
+class BatchSource:
+    """A batch system's polls, with its counts by queue, and those of a while ago."""
+
+    def __init__(self, source: Source[BatchAnswer]) -> None:
+        self.source = source
+        self._answers: deque[tuple[Polled[BatchAnswer], dict[str, BatchCount]]] = deque()
+
+    def remember(self, horizon: float) -> None:
+        """Keep the newest answer, and drop all but one of those older than `horizon`."""
+        last = self.source.last
+        if last is None or (self._answers and self._answers[-1][0] is last):
+            return
+        self._answers.append((last, {c.queue: c for c in last.answer.counts}))
+        while len(self._answers) > 1 and self._answers[1][0].began < horizon:
+            self._answers.popleft()
+
+    def counts(self) -> Mapping[str, BatchCount]:
+        """Return the newest counts; a queue that is not in them has no pilots."""
+        return self._answers[-1][1] if self._answers else {}
+
+    def count(self, queue: str) -> BatchCount:
+        """Return the newest count of one queue."""
+        return self.counts().get(queue) or BatchCount(queue=queue)
+
+    def samples(self, queue: str) -> list[Sample]:
+        """Return P of a queue in every answer kept, oldest first."""
+        return [
+            Sample(polled.began, _p(counts.get(queue))) for polled, counts in self._answers
+        ]
+
+
+def _p(count: BatchCount | None) -> int:
+    return count.pending + count.held if count else 0
+
+
+class Sources:
+    """All sources of the running settings."""
+
+    def __init__(
+        self, wms: Mapping[str, WmsSource], batch: Mapping[str, BatchSource]
+    ) -> None:
+        self.wms = wms
+        self.batch = batch
+
+    def remember(self, settings: Settings, now: float) -> None:
+        """Keep what facts may still need of the batch systems' answers."""
+        horizon = self.horizon(settings, now)
+        for source in self.batch.values():
+            source.remember(horizon)
+
+    def horizon(self, settings: Settings, now: float) -> float:
+        """Return the boottime of the oldest demand that can still count."""
+        return now - max((t.lag + t.timing.max_age for t in settings.wms.values()), default=0.0)
+
+    def facts(self, queue: QueueSettings, outstanding: Outstanding, now: float) -> Facts:
+        """Return what is known about a queue; totals are the pass's."""
+        batch = self._batch(queue, outstanding, now)
+        wms = self._wms(queue, now)
+        if queue.wms is None or wms.activated is None or not batch.known:
+            return Facts(wms=wms, batch=batch)
+        source = self.wms[queue.wms]
+        polled = source.source.fresh(now)
+        assert polled is not None
+        spent = covered(
+            polled.began - source.lag,
+            self.batch[queue.batch].samples(queue.name),
+            outstanding.sent(queue.name, queue.batch),
+        )
+        if spent is None:
+            age = now - polled.began + source.lag
+            problem = f"its count is {age:.0f} s old, and pilots have been counted since only"
+            return Facts(wms=WmsFacts(running=wms.running, status=wms.status, problem=problem), batch=batch)
+        return Facts(wms=wms, batch=batch.model_copy(update={"covered": spent}))
+
+    def _wms(self, queue: QueueSettings, now: float) -> WmsFacts:
+        if queue.wms is None:
+            return WmsFacts(problem="the queue names no WMS")
+        source = self.wms[queue.wms]
+        polled = source.source.fresh(now)
+        if polled is None:
+            return WmsFacts(problem=source.source.problem(now))
+        count = source.count(polled, queue.query)
+        if count is None:
+            return WmsFacts(problem=f"{queue.wms} has not been asked for {queue.query.queue} yet")
+        return WmsFacts(
+            activated=count.activated,
+            running=count.running,
+            status=count.status,
+            problem=count.problem,
+        )
+
+    def _batch(self, queue: QueueSettings, outstanding: Outstanding, now: float) -> BatchFacts:
+        batch = self.batch[queue.batch]
+        polled = batch.source.fresh(now)
+        sent = outstanding.sent(queue.name, queue.batch)
+        if polled is None:
+            unresolved = sum(s.n for s in sent if s.at is None)
+            return BatchFacts(problem=batch.source.problem(now), in_flight=unresolved)
+        if polled.answer.foreign:
+            others = ", ".join(polled.answer.foreign)
+            problem = (
+                f"pilots of another factory of this name are on {polled.answer.schedd}"
+                f" (instance {others}): give one of the two another [factory] name"
+            )
+            return BatchFacts(problem=problem)
+        count = batch.count(queue.name)
+        return BatchFacts(
+            pending=count.pending,
+            held=count.held,
+            running=count.running,
+            in_flight=in_flight(Sample(polled.began, 0), sent),
+        )
+
+    def total(self, now: float) -> int | None:
+        """Return all pilots of the factory; None while some batch system cannot be counted."""
+        pilots = 0
+        for batch in self.batch.values():
+            if batch.source.fresh(now) is None:
+                return None
+            pilots += sum(c.pending + c.held + c.running for c in batch.counts().values())
+        return pilots

@@ -1,0 +1,124 @@
+"""The rows of the board: each queue's facts as of now, its state in one word, and why."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from core.model.facts import BatchFacts, Facts, WmsFacts
+from core.model.submission import IntentState
+from core.run.board import Row
+from core.run.generation import Generation
+from core.run.outstanding import Outstanding
+from core.run.passes import Last
+from core.run.views import QueueState
+from core.settings.schema import QueueSettings
+
+
+def rows(
+    generation: Generation,
+    last: Mapping[str, Last],
+    outstanding: Outstanding,
+    paused_because: Callable[[str], str],
+    now: float,
+) -> Iterator[Row]:
+    """Yield a row for each queue of the settings, and for each that left them with pilots."""
+    for name, queue in generation.settings.queues.items():
+        yield _row(generation, queue, last.get(name), outstanding, paused_because, now)
+    yield from _draining(generation, now)
+
+
+def _row(
+    generation: Generation,
+    queue: QueueSettings,
+    last: Last | None,
+    outstanding: Outstanding,
+    paused_because: Callable[[str], str],
+    now: float,
+) -> Row:
+    facts = generation.sources.facts(queue, outstanding, now)
+    batch = generation.sources.batch[queue.batch]
+    counted = batch.source.last
+    demand = generation.sources.wms[queue.wms].source.last if queue.wms else None
+    state, reason = _state(generation, queue, last, outstanding, facts)
+    if state == "paused":
+        reason = paused_because(queue.name)
+    return Row(
+        name=queue.name,
+        state=state,
+        reason=reason,
+        facts=facts,
+        leaving=batch.count(queue.name).leaving if batch.source.fresh(now) else None,
+        wms_at=demand.ended if demand else None,
+        batch_at=counted.ended if counted else None,
+        decision=last.decision if last else None,
+        decided_at=last.at if last else None,
+        cycle=last.cycle if last else None,
+        submitted=outstanding.confirmed(last.submissions, queue.name) if last else 0,
+        wms_name=queue.wms,
+        batch_name=queue.batch,
+        schedd=counted.answer.schedd if counted else "",
+        wrapper=queue.wrapper,
+        revision=queue.revision,
+    )
+
+
+def _state(
+    generation: Generation,
+    queue: QueueSettings,
+    last: Last | None,
+    outstanding: Outstanding,
+    facts: Facts,
+) -> tuple[QueueState, str]:
+    if queue.paused:
+        return "paused", ""
+    blocking = outstanding.blocking(queue.name)
+    if blocking is not None and blocking.state is IntentState.CONFLICT:
+        return "error", blocking.detail
+    if last is not None and last.failed:
+        return "error", last.decision.blind_because or ""
+    refused = generation.submitter(queue).refused.get(queue.name)
+    if refused is not None:
+        return "error", f"not submitted: {refused}"
+    missing = facts.missing(generation.needs[queue.name])
+    # Totals are a matter of the pass.
+    missing = {fact: why for fact, why in missing.items() if fact != "totals"}
+    if missing:
+        return "blind", "; ".join(missing.values())
+    return "ok", ""
+
+
+def _draining(generation: Generation, now: float) -> Iterator[Row]:
+    known = generation.settings.queues
+    for name, batch in generation.sources.batch.items():
+        counted = batch.source.fresh(now)
+        if counted is None:
+            continue
+        for count in batch.counts().values():
+            pilots = count.pending + count.running + count.held
+            if count.queue in known or not pilots:
+                continue
+            yield Row(
+                name=count.queue,
+                state="draining",
+                reason=f"not in the settings any more, {pilots} pilots left",
+                facts=_facts(count.pending, count.held, count.running),
+                leaving=count.leaving,
+                wms_at=None,
+                batch_at=counted.ended,
+                decision=None,
+                decided_at=None,
+                cycle=None,
+                submitted=0,
+                wms_name=None,
+                batch_name=name,
+                schedd=counted.answer.schedd,
+                wrapper="",
+                revision="",
+            )
+
+
+def _facts(pending: int, held: int, running: int) -> Facts:
+    from core.model.facts import BatchFacts, WmsFacts
+
+    return Facts(
+        wms=WmsFacts(problem="the queue left the settings"),
+        batch=BatchFacts(pending=pending, held=held, running=running),
+    )

@@ -1,0 +1,125 @@
+"""What the factory shows of itself. All times are Unix seconds, all ages seconds."""
+
+from typing import Literal
+
+from core.model.decision import Decision
+from core.model.frozen import Frozen
+from core.settings.schema import Orphan
+
+QueueState = Literal["ok", "blind", "paused", "draining", "drained", "offline", "error"]
+SourceState = Literal["fresh", "stale", "failed", "waiting"]
+
+
+class WmsView(Frozen):
+    """The WMS's numbers of one queue; None is unknown."""
+
+    activated: int | None = None
+    running: int | None = None
+    status: str | None = None
+    age_s: float | None = None
+    problem: str | None = None
+
+
+class BatchView(Frozen):
+    """The batch system's numbers of one queue; None is unknown."""
+
+    pending: int | None = None
+    running: int | None = None
+    held: int | None = None
+    leaving: int | None = None
+    in_flight: int = 0
+    """Submitted, or perhaps submitted, and not in these counts yet."""
+    age_s: float | None = None
+    problem: str | None = None
+
+
+class QueueStatus(Frozen):
+    """One line of the console. Flat `running` are pilots."""
+
+    name: str
+    state: QueueState
+    reason: str = ""
+    """Why it is in this state, in plain words; empty if ok."""
+    activated: int | None = None
+    pending: int | None = None
+    running: int | None = None
+    held: int | None = None
+    wms: WmsView
+    batch: BatchView
+    decision: Decision | None = None
+    decided_age_s: float | None = None
+    cycle: int | None = None
+    """The pass of the decision."""
+    submitted: int = 0
+    """Pilots that this decision really brought to the batch system."""
+    wms_name: str | None = None
+    batch_name: str = ""
+    schedd: str = ""
+    wrapper: str = ""
+    revision: str = ""
+    version: int = 0
+    """Snapshot version of the last change."""
+
+
+class SourceStatus(Frozen):
+    """One WMS or batch system as its worker sees it."""
+
+    kind: Literal["wms", "batch"]
+    name: str
+    plugin: str
+    state: SourceState
+    age_s: float | None = None
+    took_s: float | None = None
+    problem: str | None = None
+
+
+class FactoryStatus(Frozen):
+    """The factory itself."""
+
+    name: str
+    version: str
+    boot: str
+    pid: int
+    started_by: str
+    config: str
+    state_folder: str
+    cycle_s: float
+    cycle: int
+    """Number of the last pass; it goes on counting over restarts."""
+    next_pass_s: float | None = None
+    last_pass_age_s: float | None = None
+    alarms: tuple[str, ...] = ()
+    """What an operator must know: ledger not writable, bad reload, foreign pilots, conflicts."""
+    sources: tuple[SourceStatus, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
+    unresolved: int = 0
+    """Intents whose outcome is unknown."""
+    stopping: bool = False
+
+
+class PastDecision(Frozen):
+    """A decision as history kept it; equal ones in a row are one entry."""
+
+    cycle: int
+    last_cycle: int
+    at: float
+    last_at: float
+    wms: WmsView
+    batch: BatchView
+    decision: Decision
+    submitted: int = 0
+    submissions: tuple[str, ...] = ()
+
+
+class Action(Frozen):
+    """Something an operator (or an expiry) did, as the ledger has it."""
+
+    id: str
+    at: float
+    by: str
+    what: str
+    why: str
+    until: float | None = None
+    state: Literal["asked", "applied", "failed"]
+    undoes: str | None = None
+    detail: str = ""

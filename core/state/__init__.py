@@ -1,0 +1,1 @@
+"""What outlives a factory process: locks, the ledger of intents and actions, history."""
