@@ -1,0 +1,221 @@
+"""The console as an application."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+from textual import work
+from textual.app import App
+from textual.binding import Binding
+
+from apftui.console import theme
+from apftui.console.changes import DONE
+from apftui.console.commands import Command
+from apftui.console.link import follow
+from apftui.console.palette import Commands
+from apftui.console.screens import help as help_screen
+from apftui.console.screens.base import ConsoleScreen
+from apftui.console.screens.confirm import Confirm, Notice
+from apftui.console.screens.overview import Overview
+from apftui.console.screens.queue import QueueScreen
+from apftui.console.screens.text import TextScreen
+from apftui.console.store import Change, Link, Store
+from apftui.console.widgets.paint import Line
+from apftui.console import pages
+from core.api.client import Client
+from core.api.models import QueueStatus
+from core.model.errors import ApftuiError, Stale
+
+MESSAGE_S = 10.0
+"""How long the outcome of a command stays."""
+AGAIN_S = 2.0
+"""Within this time a second ctrl+c quits."""
+
+
+class ConsoleApp(App[None], inherit_bindings=False):
+    """Shows the factory behind `socket`. Whoever ends it, the factory goes on.
+
+    `ticks` are seconds of a clock that never goes back, `wall` is Unix time.
+    """
+
+    TITLE = "apftui"
+    CSS_PATH = "console.tcss"
+    COMMANDS = {Commands}
+    BINDINGS = [
+        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True, id="app.interrupt"),
+        Binding("colon", "command_palette", "Commands", show=False),
+    ]
+
+    def __init__(
+        self,
+        socket: Path,
+        read_only: bool = False,
+        ticks: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        plain = "NO_COLOR" in os.environ
+        super().__init__(ansi_color=True if plain else None)
+        self.register_theme(theme.CALM)
+        self.theme = theme.PLAIN if plain else theme.CALM.name
+        self.socket = socket
+        self.ticks = ticks
+        self.wall = wall
+        self.store = Store()
+        self._asked_read_only = read_only
+        self._was_read_only = True
+        self._interrupted_at = float("-inf")
+        self._message_until = 0.0
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return theme.DEFAULTS
+
+    # Life
+
+    def on_load(self) -> None:
+        # Textual would die of them with the terminal in its hands.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._end, 128 + number)
+
+    def _end(self, code: int) -> None:
+        self.exit(return_code=code)
+
+    def on_mount(self) -> None:
+        self.overview = Overview(self)
+        self.push_screen(self.overview)
+        self.store.subscribe(self._changed)
+        self.set_interval(1.0, self._tick)
+        self._follow()
+
+    @work(group="link")
+    async def _follow(self) -> None:
+        await follow(self.socket, self.store, self.ticks)
+
+    def _tick(self) -> None:
+        if self.ticks() > self._message_until:
+            self.say("")
+        self._changed(Change(frozenset()))
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen):
+                screen.tick()
+                screen.query("Header").refresh()
+
+    def _changed(self, change: Change) -> None:
+        if self.read_only != self._was_read_only:
+            self._was_read_only = self.read_only
+            for screen in self.screen_stack:
+                screen.refresh_bindings()
+
+    def client(self) -> Client:
+        """Return a client for one or a few questions."""
+        return Client(self.socket)
+
+    # Read-only mode
+
+    @property
+    def read_only(self) -> bool:
+        """Nothing may be changed: asked for, or nobody can say what a change would meet."""
+        return bool(self.why_read_only)
+
+    @property
+    def why_read_only(self) -> str:
+        """Why nothing may be changed; empty if it may."""
+        if self._asked_read_only:
+            return "started with --read-only"
+        if self.store.link is not Link.LIVE:
+            return self.store.problem or "the factory has not answered yet"
+        return self.store.foreign_protocol
+
+    # Commands
+
+    @work(group="command")
+    async def carry_out(self, command: Command, queues: Sequence[QueueStatus]) -> None:
+        """Ask, do it at the revisions that were seen, and say what it came to."""
+        if command.needs == "queue" and not queues:
+            self.say("no queue under the cursor", "warn")
+            return
+        why = await self.push_screen_wait(Confirm(command, queues))
+        if why is None:
+            return
+        if self.read_only:
+            self.say(f"nothing was changed: {self.why_read_only}", "bad")
+            return
+        try:
+            async with self.client() as factory:
+                self.say(await DONE[command.name](factory, queues, why), "good")
+        except Stale as error:
+            self.say(str(error), "bad")
+            self.push_screen(Notice(f"Nothing was changed: {error}", error.diff))
+        except ApftuiError as error:
+            self.say(str(error), "bad")
+        else:
+            self.overview.table.mark(set())
+
+    def say(self, text: str, style: str = "") -> None:
+        """Show `text` in the message line for a while."""
+        message: Line | None = [(text, style)] if text else None
+        self._message_until = self.ticks() + MESSAGE_S
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen):
+                screen.say(message)
+
+    def action_interrupt(self) -> None:
+        now = self.ticks()
+        if now - self._interrupted_at < AGAIN_S:
+            self.exit(return_code=0)
+        self._interrupted_at = now
+        self.say("ctrl+c once more leaves the console; the factory goes on", "warn")
+
+    # Screens
+
+    def show_queue(self, name: str) -> None:
+        """Open a queue."""
+        self.push_screen(QueueScreen(self, name))
+
+    def show_help(self) -> None:
+        """Open the help of the screen in front."""
+        active = self.screen.active_bindings
+        self.push_screen(TextScreen(self, help_screen.lines(active, self.get_key_display)))
+
+    def show_factory(self) -> None:
+        """Open the page of alarms and sources."""
+
+        def lines(width: int) -> Sequence[Line]:
+            store = self.store
+            if store.factory is None or store.answered_at is None:
+                return pages.wrapped([(" ", "")], store.problem or "no answer yet", width)
+            elapsed = self.ticks() - store.answered_at
+            return pages.factory(store.factory, store.alarms(), width, elapsed)
+
+        self.push_screen(TextScreen(self, lines))
+
+    def place_of(self, name: str) -> tuple[int, int]:
+        """Return a queue's place in the overview and of how many; place -1 if filtered out."""
+        names = [queue.name for queue in self.overview.table.shown]
+        return names.index(name) if name in names else -1, len(names)
+
+    def neighbour(self, name: str, by: int) -> str | None:
+        """Move the overview's cursor from `name` by rows; return where it is then."""
+        table = self.overview.table
+        table.go_to(name)
+        table.move(by)
+        return table.cursor
+
+
+def run_console(socket: Path, read_only: bool = False, *, goes_on: bool = True) -> int:
+    """Run the console until the operator leaves it; return the exit code.
+
+    `goes_on` says that the factory outlives it, which is then said too.
+    """
+    app = ConsoleApp(socket, read_only)
+    app.run()
+    if goes_on and app.store.hello is not None:
+        if app.store.link is Link.LIVE:
+            pid = app.store.hello.pid
+            click.echo(f"the factory goes on: pid {pid}; `apftui` attaches again")
+        else:
+            click.echo(f"the factory did not answer any more: {app.store.problem}", err=True)
+    return app.return_code or 0

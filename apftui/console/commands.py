@@ -1,0 +1,101 @@
+"""Everything a key can do, once: bindings, key bar, palette, help and confirmation follow."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding
+
+View = Literal["overview", "queue", "page"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing the operator can do.
+
+    `name` is the action on the screen; `id` is the key's name in a keymap, its first part the
+    section of the help. `label` is the word in the key bar ("" = not there), where the lowest
+    `rank` stays longest.
+    """
+
+    name: str
+    id: str
+    keys: str
+    help: str
+    views: tuple[View, ...]
+    label: str = ""
+    rank: int = 99
+    needs: Literal["", "queue"] = ""
+    bulk: bool = False
+    """Does it to all marked queues, if some are marked."""
+    dangerous: bool = False
+    """Changes something: not in read-only mode, and only after a confirmation."""
+    effect: str = ""
+    """What a confirmation says will happen."""
+
+
+SECTIONS = {"nav": "Move", "table": "Table", "queue": "Queue", "app": "Console"}
+ALL: tuple[View, ...] = ("overview", "queue", "page")
+
+COMMANDS = (
+    Command("open", "nav.open", "enter", "Open the queue under the cursor", ("overview",),
+            "open", 2, needs="queue"),
+    Command("back", "nav.back", "escape,backspace,q", "Go back", ("queue", "page"), "back", 1),
+    Command("up", "nav.up", "k,up", "Up", ALL),
+    Command("down", "nav.down", "j,down", "Down", ALL),
+    Command("top", "nav.top", "g,home", "To the first line", ALL),
+    Command("bottom", "nav.bottom", "G,end", "To the last line", ALL),
+    Command("page_up", "nav.page_up", "pageup,ctrl+b", "A page up", ALL),
+    Command("page_down", "nav.page_down", "pagedown,ctrl+f", "A page down", ALL),
+    Command("half_up", "nav.half_up", "ctrl+u", "Half a page up", ALL),
+    Command("half_down", "nav.half_down", "ctrl+d", "Half a page down", ALL),
+    Command("previous_queue", "nav.previous", "left_curly_bracket", "Previous queue", ("queue",),
+            "prev", 4, needs="queue"),
+    Command("next_queue", "nav.next", "right_curly_bracket", "Next queue", ("queue",),
+            "next", 5, needs="queue"),
+    Command("filter", "table.filter", "slash", "Filter by name and state as you type",
+            ("overview",), "filter", 3),
+    Command("clear", "table.clear", "escape", "Clear the filter, then the marks", ("overview",)),
+    Command("sort", "table.sort", "s", "Sort by the next column", ("overview",), "sort", 5),
+    Command("reverse", "table.reverse", "S", "Turn the sort order round", ("overview",)),
+    Command("sort_left", "table.sort_left", "less_than_sign", "Sort by the column to the left",
+            ("overview",)),
+    Command("sort_right", "table.sort_right", "greater_than_sign",
+            "Sort by the column to the right", ("overview",)),
+    Command("mark", "table.mark", "space", "Mark the queue for pause and resume", ("overview",),
+            "mark", 7, needs="queue"),
+    Command("mark_all", "table.mark_all", "asterisk", "Mark all queues that the filter shows",
+            ("overview",)),
+    Command("pause", "queue.pause", "p", "Pause: submit no new pilots", ("overview", "queue"),
+            "pause", 4, needs="queue", bulk=True, dangerous=True,
+            effect="No new pilots are submitted. Pilots that wait or run are left alone."),
+    Command("resume", "queue.resume", "P", "Resume a paused queue", ("overview", "queue"),
+            "resume", 8, needs="queue", bulk=True, dangerous=True,
+            effect="The next pass decides and submits again."),
+    Command("factory", "app.factory", "A", "Alarms, sources and the factory itself",
+            ("overview", "queue"), "alarms", 9),
+    Command("reload", "app.reload", "ctrl+r", "Read the settings files again", ("overview",),
+            "reload", 10, dangerous=True,
+            effect="Settings that do not fit are refused whole, and those in use stay."),
+    Command("command_palette", "app.palette", "colon", "Find a command by its name", ALL, "commands", -1),
+    Command("help", "app.help", "question_mark", "This help", ("overview", "queue"), "help", -2),
+    Command("quit", "app.quit", "q", "Leave the console; the factory goes on", ("overview",),
+            "quit", 6),
+)  # fmt: skip
+
+BY_NAME = {command.name: command for command in COMMANDS}
+
+
+def bindings(view: View) -> list[Binding]:
+    """Return the keys of a view."""
+    return [
+        Binding(
+            command.keys,
+            command.name,
+            command.label or command.help,
+            show=bool(command.label),
+            tooltip=command.help,
+            id=command.id,
+        )
+        for command in COMMANDS
+        if view in command.views
+    ]

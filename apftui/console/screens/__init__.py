@@ -1,0 +1,1 @@
+"""What is shown at a time: the overview, one queue, a page of text, a dialog."""

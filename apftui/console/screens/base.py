@@ -1,0 +1,151 @@
+"""What all full screens share: header, alarms, message line, key bar, and what keys may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from apftui.console.commands import BY_NAME, Command
+from apftui.console.store import Change, Link
+from apftui.console.widgets.alarms import Alarms
+from apftui.console.widgets.header import Header
+from apftui.console.widgets.key_bar import KeyBar
+from apftui.console.widgets.page import Page
+from apftui.console.widgets.paint import Line
+from apftui.console.widgets.why import Why
+from core.api.models import QueueStatus
+
+if TYPE_CHECKING:
+    from apftui.console.app import ConsoleApp
+
+
+class ConsoleScreen(Screen[None]):
+    """A full screen. Its keys come from the table of commands, its data from the store."""
+
+    HORIZONTAL_BREAKPOINTS = []
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-normal"), (40, "-tall")]
+
+    def __init__(self, console: ConsoleApp) -> None:
+        super().__init__()
+        self.console = console
+        self.store = console.store
+
+    def compose(self) -> ComposeResult:
+        console = self.console
+        yield Header(self.store, console.ticks, console.wall, lambda: console.read_only)
+        yield from self.body()
+        yield KeyBar()
+
+    def body(self) -> Sequence[Widget]:
+        """Return what stands between the header and the key bar."""
+        raise NotImplementedError
+
+    def alarms(self) -> Alarms:
+        """Return the alarms' lines; a low screen spends only one on them."""
+        return Alarms(self.store, lambda: 1 if self.size.height < 20 else 2 if self.size.height < 40 else 4)
+
+    def on_mount(self) -> None:
+        self._leave = self.store.subscribe(self._changed)
+        self._age()
+
+    def on_unmount(self) -> None:
+        self._leave()
+
+    def _changed(self, change: Change) -> None:
+        self._age()
+        self.changed(change)
+
+    def _age(self) -> None:
+        self.set_class(self.store.link is Link.STALE, "-stale")
+
+    def changed(self, change: Change) -> None:
+        """The store holds something new."""
+
+    def tick(self) -> None:
+        """A second went by."""
+
+    def chosen(self, command: Command) -> Sequence[QueueStatus]:
+        """Return the queues that `command` is about."""
+        return ()
+
+    def say(self, message: Line | None) -> None:
+        """Show what a command came to."""
+        for line in self.query(Why):
+            line.say(message)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Grey what read-only mode forbids; a key without a queue to act on does nothing."""
+        command = BY_NAME.get(action)
+        if command is not None and command.dangerous and self.console.read_only:
+            return None
+        return True
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a greyed key does nothing."""
+        active = self.active_bindings.get(event.key)
+        if active is not None and not active.enabled:
+            event.stop()
+            self.say([(f"read-only: {self.console.why_read_only}", "warn")])
+
+    # Commands that mean the same everywhere
+
+    async def action_pause(self) -> None:
+        self.console.carry_out(BY_NAME["pause"], self.chosen(BY_NAME["pause"]))
+
+    async def action_resume(self) -> None:
+        self.console.carry_out(BY_NAME["resume"], self.chosen(BY_NAME["resume"]))
+
+    def action_reload(self) -> None:
+        self.console.carry_out(BY_NAME["reload"], ())
+
+    def action_command_palette(self) -> None:
+        self.app.action_command_palette()
+
+    def action_help(self) -> None:
+        self.console.show_help()
+
+    def action_factory(self) -> None:
+        self.console.show_factory()
+
+    def action_back(self) -> None:
+        self.dismiss()
+
+    # Movement, for screens that are one page of text
+
+    def scroll(self, by: int) -> None:
+        """Move by lines; a screen with a cursor moves that."""
+        self.query_one(Page).move(by)
+
+    @property
+    def page_height(self) -> int:
+        """Lines of a page."""
+        return self.query_one(Page).size.height
+
+    def action_up(self) -> None:
+        self.scroll(-1)
+
+    def action_down(self) -> None:
+        self.scroll(1)
+
+    def action_top(self) -> None:
+        self.scroll(-1_000_000)
+
+    def action_bottom(self) -> None:
+        self.scroll(1_000_000)
+
+    def action_page_up(self) -> None:
+        self.scroll(-self.page_height)
+
+    def action_page_down(self) -> None:
+        self.scroll(self.page_height)
+
+    def action_half_up(self) -> None:
+        self.scroll(-(self.page_height // 2))
+
+    def action_half_down(self) -> None:
+        self.scroll(self.page_height // 2)

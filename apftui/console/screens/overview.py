@@ -1,0 +1,117 @@
+"""All queues at a glance."""
+
+from collections.abc import Sequence
+
+from textual.widget import Widget
+
+from apftui.console import commands
+from apftui.console.commands import Command
+from apftui.console.screens.base import ConsoleScreen
+from apftui.console.store import Change
+from apftui.console.widgets.filter_box import FilterBox
+from apftui.console.widgets.queue_table import QueueTable
+from apftui.console.widgets.totals import Totals
+from apftui.console.widgets.why import Why
+from core.api.models import QueueStatus
+
+
+class Overview(ConsoleScreen):
+    """Totals, the live table, and why the queue under the cursor does what it does."""
+
+    BINDINGS = commands.bindings("overview")
+    AUTO_FOCUS = "QueueTable"
+
+    def body(self) -> Sequence[Widget]:
+        self.table = QueueTable(self.store, self.console.ticks)
+        return [Totals(classes="body"), self.alarms(), self.table, Why(), FilterBox()]
+
+    def changed(self, change: Change) -> None:
+        if not change.queues and change.queues is not None:
+            self._totals()
+
+    def tick(self) -> None:
+        self.table.tick()
+
+    def chosen(self, command: Command) -> Sequence[QueueStatus]:
+        if command.bulk and self.table.marked:
+            marked = sorted(self.table.marked)
+            return [self.store.queues[name].queue for name in marked if name in self.store.queues]
+        return [self.table.current] if self.table.current else []
+
+    def on_queue_table_moved(self) -> None:
+        self.query_one(Why).show(self.table.current)
+        self._totals()
+
+    def on_queue_table_opened(self) -> None:
+        self.action_open()
+
+    def _totals(self) -> None:
+        table, factory = self.table, self.store.factory
+        cycle = factory.cycle if factory else None
+        of = len(self.store.queues)
+        self.query_one(Totals).show(table.shown, of, table.filter, len(table.marked), cycle)
+
+    # The filter
+
+    def action_filter(self) -> None:
+        self._before = self.table.cursor
+        self.query_one(Why).display = False
+        self.query_one(FilterBox).open(self.table.filter)
+
+    def on_filter_box_typed(self, message: FilterBox.Typed) -> None:
+        self.table.set_filter(message.text)
+
+    def on_filter_box_closed(self, message: FilterBox.Closed) -> None:
+        self.query_one(Why).display = True
+        self.table.focus()
+        if message.cancelled:
+            self.table.set_filter("")
+            self.table.go_to(self._before)
+
+    def action_clear(self) -> None:
+        if self.table.filter:
+            self.table.set_filter("")
+        elif self.table.marked:
+            self.table.mark(set())
+
+    # The table
+
+    def action_open(self) -> None:
+        if self.table.current:
+            self.console.show_queue(self.table.current.name)
+
+    def action_sort(self) -> None:
+        self.table.step_sort(1)
+
+    def action_sort_left(self) -> None:
+        self.table.step_sort(-1)
+
+    def action_sort_right(self) -> None:
+        self.table.step_sort(1)
+
+    def action_reverse(self) -> None:
+        self.table.set_sort(self.table.sort, not self.table.descending)
+
+    def action_mark(self) -> None:
+        if self.table.current:
+            self.table.mark(self.table.marked ^ {self.table.current.name})
+            self.table.move(1)
+
+    def action_mark_all(self) -> None:
+        self.table.mark(self.table.marked | {queue.name for queue in self.table.shown})
+
+    def action_quit(self) -> None:
+        self.app.exit(return_code=0)
+
+    def scroll(self, by: int) -> None:
+        self.table.move(by)
+
+    @property
+    def page_height(self) -> int:
+        return self.table.page
+
+    def action_top(self) -> None:
+        self.table.go(0)
+
+    def action_bottom(self) -> None:
+        self.table.go(len(self.table.shown) - 1)

@@ -1,0 +1,1 @@
+"""The parts of the screens. They draw what the store holds, line by line, and own no data."""
