@@ -47,7 +47,7 @@ class Order(NamedTuple):
 
 def ids_for(n: int) -> tuple[str, ...]:
     """Return new submission ids, as many as n pilots need."""
-    return tuple(uuid.uuid4().hex for _ in range(math.ceil(n / MOST_AT_ONCE)))
+    return tuple(str(uuid.uuid4()) for _ in range(math.ceil(n / MOST_AT_ONCE)))
 
 
 class _Unknown(NamedTuple):
