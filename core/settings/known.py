@@ -29,7 +29,7 @@ class Known:
         """`base`: where relative paths start; `raw`: the settings file."""
         self._base = base
         self.wms = frozenset(_tables(raw, "wms"))
-        self.batch = {name: table.get("plugin") for name, table in _tables(raw, "batch").items()}
+        self.batch = {name: _plugin(table) for name, table in _tables(raw, "batch").items()}
         self._judged: dict[tuple[Kind, str, str], Judged] = {}
 
     def params(self, kind: Kind, plugin: str, table: Mapping[str, Any]) -> Judged:
@@ -56,3 +56,8 @@ def _tables(raw: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     if not isinstance(tables, dict):
         return {}
     return {name: table for name, table in tables.items() if isinstance(table, dict)}
+
+
+def _plugin(table: Mapping[str, Any]) -> str | None:
+    plugin = table.get("plugin")
+    return plugin if isinstance(plugin, str) else None

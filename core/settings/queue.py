@@ -133,7 +133,7 @@ class _Judgement:
         self._check_presence()
         steps = self._steps(keys)
         submit = self._submit(keys)
-        self._check_wms(keys)
+        self._check_wms(steps)
         if self.problems or keys.batch is None or submit is None or submit.params is None:
             return None
         values = effective_values(self._tree, steps, submit)
@@ -209,19 +209,28 @@ class _Judgement:
                 else:
                     self._note(("sched", step), [fault])
         if chain:
-            for step in keys.sched.keys() - set(chain):
+            for step in sorted(keys.sched.keys() - set(chain)):
                 self._check_unused(step, chain)
         return steps
 
     def _check_unused(self, step: str, chain: Sequence[str]) -> None:
-        """[defaults] may have parameters for chains of other queues; a queue's own are a slip."""
+        """Tell of parameters that were meant for a step of this chain.
+
+        [defaults] may have some for the chains of other queues, and below a chain that an
+        operator put there stand those of the chain in the files.
+        """
         below = self._tree["sched"]
         node = below.get(step, {}) if isinstance(below, dict) else {}
-        own = [key for key, leaf in leaves({step: node}) if leaf.layer != DEFAULTS]
+        overridden = bool(self._place(("chain",)).override)
+        own = [
+            key
+            for key, leaf in leaves({step: node})
+            if leaf.layer == OVERRIDE or (leaf.layer != DEFAULTS and not overridden)
+        ]
         if not own:
             return
         if step in plugin_names("sched"):
-            text = f"step {clean(step, 100)} is not in the queue's chain ({', '.join(chain)})"
+            text = f"step {step} is not in the queue's chain ({clean(', '.join(chain), 200)})"
             self._add(("sched", *own[0]), text, "add it to chain, or take this table away")
         else:
             faults = self._known.params("sched", step, {}).faults
@@ -241,12 +250,11 @@ class _Judgement:
                 self._note(above, [fault])
         return judged
 
-    def _check_wms(self, keys: QueueKeys) -> None:
+    def _check_wms(self, steps: Mapping[str, Judged]) -> None:
         if "wms" in self._tree:
             return
-        for step in keys.chain or ():
-            faults = self._known.params("sched", step, keys.sched.get(step, {})).faults
-            if any(fault.kind == NO_PLUGIN for fault in faults):
+        for step, judged in steps.items():
+            if any(fault.kind == NO_PLUGIN for fault in judged.faults):
                 continue
             if plugin_class("sched", step).needs & _WMS_FACTS:
                 cure = 'set wms = "NAME" of a table [wms.NAME] here or in [defaults]'

@@ -9,7 +9,7 @@ from typing import Any
 from core.model.errors import SettingsError
 from core.model.text import clean
 
-Path_ = tuple[str, ...]
+Keys = tuple[str, ...]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -34,12 +34,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{name}: no valid TOML: {reason}", "mend that line") from error
 
 
-def take_odd_values(table: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[Path_, str]]]:
+def take_odd_values(table: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[Keys, str]]]:
     """Return `table` without the values no setting may have, and for each its keys and why."""
-    problems: list[tuple[Path_, str]] = []
+    problems: list[tuple[Keys, str]] = []
     kept: dict[str, Any] = {}
     for key, value in table.items():
-        if isinstance(value, dict):
+        if why := next(_odd(key), None):
+            problems.append(((clean(key, 100),), why))
+        elif isinstance(value, dict):
             kept[key], below = take_odd_values(value)
             problems += [((key, *keys), why) for keys, why in below]
         elif why := next(_odd(value), None):
@@ -51,7 +53,7 @@ def take_odd_values(table: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[P
 
 def _odd(value: object) -> Iterator[str]:
     if isinstance(value, dict):
-        for item in value.values():
+        for item in (*value, *value.values()):
             yield from _odd(item)
     elif isinstance(value, list | tuple):
         for item in value:
