@@ -12,7 +12,7 @@ from textual import work
 from textual.app import App
 from textual.binding import Binding
 
-from apftui.console import theme
+from apftui.console import pages, theme
 from apftui.console.changes import DONE
 from apftui.console.commands import Command
 from apftui.console.link import follow
@@ -25,7 +25,6 @@ from apftui.console.screens.queue import QueueScreen
 from apftui.console.screens.text import TextScreen
 from apftui.console.store import Change, Link, Store
 from apftui.console.widgets.paint import Line
-from apftui.console import pages
 from core.api.client import Client
 from core.api.models import QueueStatus
 from core.model.errors import ApftuiError, Stale

@@ -21,9 +21,7 @@ Done = Callable[[Client, Sequence[QueueStatus], str], Awaitable[str]]
 
 async def pause(factory: Client, queues: Sequence[QueueStatus], why: str) -> str:
     """Pause `queues` at the revisions that were seen. Return what was done, in words."""
-    changes = [
-        Change(queue=q.name, key="paused", value=True, revision=q.revision) for q in queues
-    ]
+    changes = [Change(queue=q.name, key="paused", value=True, revision=q.revision) for q in queues]
     return await _change(factory, changes, why, f"paused {_names(queues)}")
 
 
@@ -63,8 +61,10 @@ DONE: dict[str, Done] = {"pause": pause, "resume": resume, "reload": reload}
 async def _change(factory: Client, changes: Sequence[Change], why: str, done: str) -> str:
     request = ChangeRequest(changes=tuple(changes), why=why)
     action = await factory.post("/v1/changes", request, Action)
-    return f"{done} (action {action.id[:8]})" if action.state == "applied" else (
-        f"{action.state}: {action.what}; {action.detail}"
+    return (
+        f"{done} (action {action.id[:8]})"
+        if action.state == "applied"
+        else (f"{action.state}: {action.what}; {action.detail}")
     )
 
 

@@ -48,7 +48,9 @@ def _count(of: Callable[[QueueStatus], int | None], style: str = "") -> Callable
     return cell
 
 
-def _numbers(title: str, rank: int, of: Callable[[QueueStatus], int | None], style: str = "") -> Column:
+def _numbers(
+    title: str, rank: int, of: Callable[[QueueStatus], int | None], style: str = ""
+) -> Column:
     return Column(title, rank, 5, _count(of, style), of, right=True, descending=True)
 
 
@@ -95,7 +97,7 @@ AGE = Column(
     "AGE", 8, 4, lambda q: ("", ""), lambda q: q.cycle and -q.cycle, right=True, descending=True
 )
 """Since the decision. Drawn by the table, for it changes with time alone."""
-WHY = Column("WHY", 9, 24, lambda q: (words.why(q), "soft"), words.why)
+WHY = Column("WHY", 9, 24, lambda q: (words.why(q, named=False), "soft"), words.why)
 """Takes the room that is left."""
 
 COLUMNS = (
@@ -150,11 +152,10 @@ def _place(shown: Sequence[Column], width: int, gap: int, name: int) -> Iterable
         x += cells + gap
 
 
-def ordered(
-    queues: Iterable[QueueStatus], column: Column, descending: bool
-) -> list[QueueStatus]:
+def ordered(queues: Iterable[QueueStatus], column: Column, descending: bool) -> list[QueueStatus]:
     """Sort by `column`, then by name; what is unknown comes last in either direction."""
-    known, unknown = [], []
+    known: list[QueueStatus] = []
+    unknown: list[QueueStatus] = []
     for queue in sorted(queues, key=lambda queue: queue.name.lower()):
         (unknown if column.key(queue) is None else known).append(queue)
     known.sort(key=column.key, reverse=descending)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 View = Literal["overview", "queue", "page"]
 
@@ -76,16 +76,17 @@ COMMANDS = (
     Command("reload", "app.reload", "ctrl+r", "Read the settings files again", ("overview",),
             "reload", 10, dangerous=True,
             effect="Settings that do not fit are refused whole, and those in use stay."),
-    Command("command_palette", "app.palette", "colon", "Find a command by its name", ALL, "commands", -1),
-    Command("help", "app.help", "question_mark", "This help", ("overview", "queue"), "help", -2),
     Command("quit", "app.quit", "q", "Leave the console; the factory goes on", ("overview",),
             "quit", 6),
+    Command("command_palette", "app.palette", "colon", "Find a command by its name", ALL,
+            "commands", -1),
+    Command("help", "app.help", "question_mark", "This help", ("overview", "queue"), "help", -2),
 )  # fmt: skip
 
 BY_NAME = {command.name: command for command in COMMANDS}
 
 
-def bindings(view: View) -> list[Binding]:
+def bindings(view: View) -> list[BindingType]:
     """Return the keys of a view."""
     return [
         Binding(

@@ -11,21 +11,17 @@ HELP = "part of a name, !part of others', state:blind, !state:ok; all must fit"
 
 def parse(text: str) -> Fits:
     """Return the test for a queue. Case does not matter; a state may be cut short."""
-    wanted, barred, states, barred_states = [], [], [], []
-    for word in text.lower().split():
-        bar, word = word.startswith("!"), word.removeprefix("!")
-        if word.startswith("state:"):
-            (barred_states if bar else states).append(word.removeprefix("state:"))
-        elif word:
-            (barred if bar else wanted).append(word)
+    tests = [_test(word) for word in text.lower().split()]
+    return lambda queue: all(test(queue) for test in tests)
 
-    def fits(queue: QueueStatus) -> bool:
-        name = queue.name.lower()
-        return (
-            all(word in name for word in wanted)
-            and not any(word in name for word in barred)
-            and all(queue.state.startswith(word) for word in states)
-            and not any(word and queue.state.startswith(word) for word in barred_states)
-        )
 
-    return fits
+def _test(word: str) -> Fits:
+    wanted = not word.startswith("!")
+    kind, colon, part = word.removeprefix("!").rpartition("state:")
+    if kind:  # `state:` stands only in front
+        part = word.removeprefix("!")
+    if not part:  # only begun to be typed
+        return lambda queue: True
+    if colon and not kind:
+        return lambda queue: queue.state.startswith(part) is wanted
+    return lambda queue: (part in queue.name.lower()) is wanted

@@ -88,8 +88,11 @@ def last(decision: Decision | None) -> str:
     return f"+{number(decision.submit)}" if decision.submit else "0"
 
 
-def why(queue: QueueStatus) -> str:
-    """Say in words why the queue does what it does: its state's reason, or the limit."""
+def why(queue: QueueStatus, *, named: bool = True) -> str:
+    """Say in words why the queue does what it does: its state's reason, or the limit.
+
+    Not `named`: without the name of the step that bound it, which stands beside it.
+    """
     if queue.reason:
         return queue.reason
     decision = queue.decision
@@ -101,7 +104,8 @@ def why(queue: QueueStatus) -> str:
     for step in decision.steps:
         if step.plugin == decision.bound_by or (not decision.bound_by and step.out != step.in_):
             told = (step,)
-    return "".join(f"{step.plugin}: {step.reason}" for step in told)
+    known = not named and decision.bound_by
+    return "".join(step.reason if known else f"{step.plugin}: {step.reason}" for step in told)
 
 
 def count(n: int, what: str) -> str:

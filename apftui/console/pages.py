@@ -129,17 +129,32 @@ def _numbers(status: QueueStatus, width: int, elapsed: float) -> list[Line]:
     ]
     lines: list[Line] = []
     if status.wms_name is not None:
-        extra = [(f"status {wms.status or words.UNKNOWN}", "" if wms.status else "warn")]
-        lines += _counts("payloads", status.wms_name, payloads, extra, wms, width, elapsed)
-    lines += _counts("pilots", status.batch_name, pilots, [], batch, width, elapsed)
-    return lines
+        lines += _counts(
+            payloads,
+            what="payloads",
+            status=[(f"status {wms.status or words.UNKNOWN}", "" if wms.status else "warn")],
+            source=status.wms_name,
+            view=wms,
+            width=width,
+            elapsed=elapsed,
+        )
+    return lines + _counts(
+        pilots,
+        what="pilots",
+        status=[],
+        source=status.batch_name,
+        view=batch,
+        width=width,
+        elapsed=elapsed,
+    )
 
 
 def _counts(
-    what: str,
-    source: str,
     counts: list[tuple[str, int | None]],
-    extra: list[Span],
+    *,
+    what: str,
+    status: list[Span],
+    source: str,
     view: WmsView | BatchView,
     width: int,
     elapsed: float,
@@ -149,7 +164,7 @@ def _counts(
     for label, value in counts:
         ink = "warn" if value is None else "dim" if value == 0 else "strong"
         spans += [(f"{label} ", "soft"), (words.number(value), ink), ("  ", "")]
-    spans += [*extra, ("  ", "")] if extra else []
+    spans += [*status, ("  ", "")] if status else []
     told = f"{source}, {words.age(passed)} ago" if passed is not None else f"{source}, no answer"
     lines: list[Line] = []
     if sum(len(text) for text, _ in spans) + len(told) < width:
@@ -246,7 +261,9 @@ def factory(status: FactoryStatus, alarms: Sequence[str], width: int, elapsed: f
             (f"{source.state:<8}", inks[source.state]),
         ]
         told = f"{source.plugin}, {words.age(passed)} ago{took}"
-        lines += wrapped(first, f"{told}; {source.problem}" if source.problem else told, width, "soft")
+        lines += wrapped(
+            first, f"{told}; {source.problem}" if source.problem else told, width, "soft"
+        )
     if not status.sources:
         lines.append([("   none", "dim")])
     lines += [[], heading("Factory", width)]

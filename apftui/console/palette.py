@@ -1,6 +1,5 @@
 """The commands by name, behind `:`."""
 
-from collections.abc import Iterator
 from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -27,13 +26,20 @@ class Commands(Provider):
                     score, self._prompt(command, key), partial(self._run, command), command.help
                 )
 
-    def _usable(self) -> Iterator[tuple[Command, str]]:
-        seen = {"command_palette"}
+    def _usable(self) -> list[tuple[Command, str]]:
+        """Return what can be done now, what stands in the key bar first; not mere movement."""
+        usable: dict[Command, str] = {}
         for active in self.screen.active_bindings.values():
             command = BY_NAME.get(active.binding.action)
-            if command and active.enabled and command.name not in seen:
-                seen.add(command.name)
-                yield command, self.app.get_key_display(active.binding)
+            if command and active.enabled and command not in usable:
+                usable[command] = self.app.get_key_display(active.binding)
+        names = sorted(usable, key=lambda command: (not command.label, command.rank))
+        return [
+            (command, usable[command])
+            for command in names
+            if command.name != "command_palette"
+            and (command.label or not command.id.startswith("nav."))
+        ]
 
     def _prompt(self, command: Command, key: str) -> Content:
         return Content(f"{command.help}  ({key})")

@@ -79,6 +79,7 @@ def queue(
     activated: int | None = 0,
     pending: int | None = 0,
     running: int | None = 0,
+    *,
     held: int | None = 0,
     state: QueueState = "ok",
     reason: str = "",
@@ -131,8 +132,8 @@ def small() -> list[QueueStatus]:
         queue("CERN-PROD_SCORE", 640, 596, 22104, held=3),
         queue("BNL_PROD-gridgk01", 4, 4, 310),
         queue(
-            "CERN-P1_MCORE", 310, None, None, None, "blind",
-            "pilots are unknown: schedd bosco3.cern.ch: no answer within 20 s",
+            "CERN-P1_MCORE", 310, None, None, held=None, state="blind",
+            reason="pilots are unknown: schedd bosco3.cern.ch: no answer within 20 s",
         ),
         queue(
             "CERN-T0_MCORE", 812, 0, 312, state="paused", reason="paused by rs: SE downtime",
@@ -149,7 +150,7 @@ def small() -> list[QueueStatus]:
         queue("RAL-LCG2_DRAIN", 0, 2, 41, state="draining", reason="left the settings; 43 pilots"),
         queue("RAL-LCG2_OLD", 0, 0, 0, state="drained", reason="left the settings; no pilots"),
         queue("TRIUMF_TEST", 3, 1, 2, state="error", reason="step scale raised ValueError: factor"),
-        queue("TRIUMF_NEW", None, 0, 0, 0, "blind", "the WMS does not know TRIUMF_NEW",
+        queue("TRIUMF_NEW", None, state="blind", reason="the WMS does not know TRIUMF_NEW",
               decision=None, decided_age_s=None, cycle=None),
     ]  # fmt: skip
 
@@ -164,13 +165,21 @@ def thousand(n: int = 1000, seed: int = 1) -> list[QueueStatus]:
         activated, pending = rng.randrange(0, 3000), rng.randrange(0, 120)
         if rng.random() < 0.03:
             made.append(
-                queue(name, activated, None, None, None, "blind", "pilots are unknown: no answer")
+                queue(
+                    name,
+                    activated,
+                    None,
+                    None,
+                    held=None,
+                    state="blind",
+                    reason="pilots are unknown: no answer",
+                )
             )
         else:
             made.append(
                 queue(
                     name, activated, pending, rng.randrange(0, 20_000),
-                    rng.choice((0, 0, 0, 0, 7)), decided_age_s=rng.randrange(0, 60),
+                    held=rng.choice((0, 0, 0, 0, 7)), decided_age_s=rng.randrange(0, 60),
                 )
             )  # fmt: skip
     return made

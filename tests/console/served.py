@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -79,10 +79,8 @@ class Served:
             after = 0
         news = self._news
         if not full and after >= self.version:
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), float(request.query["wait"]))
-            except TimeoutError:
-                pass
         newer = sorted(
             (q for q in self.queues.values() if q.version > after),
             key=lambda q: (q.version, q.name),

@@ -47,7 +47,9 @@ class ConsoleScreen(Screen[None]):
 
     def alarms(self) -> Alarms:
         """Return the alarms' lines; a low screen spends only one on them."""
-        return Alarms(self.store, lambda: 1 if self.size.height < 20 else 2 if self.size.height < 40 else 4)
+        return Alarms(
+            self.store, lambda: 1 if self.size.height < 20 else 2 if self.size.height < 40 else 4
+        )
 
     def on_mount(self) -> None:
         self._leave = self.store.subscribe(self._changed)

@@ -92,7 +92,9 @@ class Confirm(Dialog):
             self.query_one("#do", Button).disabled = event.value.strip() != str(len(self._queues))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.app.action_focus_next()
+        entries = [*self.query(Entry)]
+        following = entries[entries.index(event.input) + 1 :] if event.input in entries else []
+        (following[0] if following else self.query_one("#do")).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "cancel":

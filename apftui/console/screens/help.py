@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from textual.binding import Binding
-from textual.screen import ActiveBinding
+from textual.binding import ActiveBinding, Binding
 
 from apftui.console import pages
 from apftui.console.commands import BY_NAME, SECTIONS

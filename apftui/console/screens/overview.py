@@ -10,7 +10,7 @@ from apftui.console.screens.base import ConsoleScreen
 from apftui.console.store import Change
 from apftui.console.widgets.filter_box import FilterBox
 from apftui.console.widgets.queue_table import QueueTable
-from apftui.console.widgets.totals import Totals
+from apftui.console.widgets.totals import Totals, View
 from apftui.console.widgets.why import Why
 from core.api.models import QueueStatus
 
@@ -23,7 +23,7 @@ class Overview(ConsoleScreen):
 
     def body(self) -> Sequence[Widget]:
         self.table = QueueTable(self.store, self.console.ticks)
-        return [Totals(classes="body"), self.alarms(), self.table, Why(), FilterBox()]
+        return [Totals(), self.alarms(), self.table, Why(), FilterBox()]
 
     def changed(self, change: Change) -> None:
         if not change.queues and change.queues is not None:
@@ -47,9 +47,15 @@ class Overview(ConsoleScreen):
 
     def _totals(self) -> None:
         table, factory = self.table, self.store.factory
-        cycle = factory.cycle if factory else None
-        of = len(self.store.queues)
-        self.query_one(Totals).show(table.shown, of, table.filter, len(table.marked), cycle)
+        view = View(
+            shown=table.shown,
+            of=len(self.store.queues),
+            filter=table.filter,
+            marked=len(table.marked),
+            row=table.place,
+            cycle=factory.cycle if factory else None,
+        )
+        self.query_one(Totals).show(view)
 
     # The filter
 

@@ -96,7 +96,8 @@ class QueueScreen(ConsoleScreen):
     def _show(self) -> None:
         if not self.is_mounted:
             return
-        page, width = self.query_one(Page), self.size.width
+        page = self.query_one(Page)
+        width = page.size.width
         detail = self._detail if self._detail and self._detail.status.name == self.queue else None
         lines = []
         if self._problem:

@@ -42,4 +42,5 @@ class TextScreen(ConsoleScreen):
 
     def tick(self) -> None:
         if self.is_mounted:
-            self.query_one(Page).show(self._lines(self.size.width))
+            page = self.query_one(Page)
+            page.show(self._lines(page.size.width))

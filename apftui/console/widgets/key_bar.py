@@ -3,9 +3,15 @@
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Input
 
 from apftui.console.commands import BY_NAME
 from apftui.console.widgets.paint import Item, Painted, spread
+
+TYPING = [
+    Item(0, [("⏎", "key"), (" keep", "soft")]),
+    Item(1, [("esc", "key"), (" clear", "soft")]),
+]
 
 
 class KeyBar(Painted, Widget):
@@ -16,16 +22,18 @@ class KeyBar(Painted, Widget):
         screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render_line(self, y: int) -> Strip:
-        width, items, seen = self.size.width, [], set()
+        width = self.size.width
+        typing = isinstance(self.screen.focused, Input)
+        return self.paint(spread(TYPING if typing else self._items(), [], width, gap=2), width)
+
+    def _items(self) -> list[Item]:
+        items: dict[str, Item] = {}
         for active in self.screen.active_bindings.values():
             command = BY_NAME.get(active.binding.action)
-            if command is None or not command.label or command.name in seen:
+            if command is None or not command.label or command.name in items:
                 continue
-            seen.add(command.name)
             key = self.app.get_key_display(active.binding)
-            ink = "" if active.enabled else "dim"
-            items.append(
-                (command.rank, [(key, "key" if active.enabled else "dim"), (f" {command.label}", ink or "soft")])
-            )
-        order = [Item(rank, line) for rank, line in items]
-        return self.paint(spread(order, [], width, gap=2), width)
+            inks = ("key", "soft") if active.enabled else ("dim", "dim")
+            line = [(key, inks[0]), (f" {command.label}", inks[1])]
+            items[command.name] = Item(command.rank, line)
+        return [*items.values()]

@@ -10,7 +10,7 @@ from textual.strip import Strip
 from apftui.console.widgets.paint import Line, Painted
 
 
-class Page(ScrollView, Painted, can_focus=True):
+class Page(ScrollView, Painted, can_focus=True, inherit_bindings=False):
     """Draws the lines it is given; given anew, it draws those that differ."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = Painted.COMPONENT_CLASSES

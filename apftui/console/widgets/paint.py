@@ -72,10 +72,9 @@ class Painted(Widget):
 
     def ink(self, name: str, ground: str = "") -> Style:
         """Return the style of `name`, on the ground of another ink."""
-        style = self.rich_style
-        for part in (ground, name):
-            if part:
-                style += self.get_component_rich_style(f"paint--{part}", partial=True)
+        style = self.get_component_rich_style(f"paint--{ground}") if ground else self.rich_style
+        if name:
+            style += self.get_component_rich_style(f"paint--{name}", partial=True)
         return style
 
     def paint(self, line: Line, width: int, ground: str = "") -> Strip:

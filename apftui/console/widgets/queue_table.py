@@ -11,17 +11,16 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from apftui.console import columns, filter, format
-from apftui.console.columns import AGE, COLUMNS, MARGIN, QUEUE, Column, Place
+from apftui.console.columns import AGE, MARGIN, QUEUE, Column, Place
 from apftui.console.store import Change, Seen, Store
 from apftui.console.widgets.paint import Painted, fitted
 from core.api.models import QueueStatus
-from core.model.text import clean
 
 HEAD = 1
 """Lines of column titles above the rows."""
 
 
-class QueueTable(ScrollView, Painted, can_focus=True):
+class QueueTable(ScrollView, Painted, can_focus=True, inherit_bindings=False):
     """Draws what the store holds: only visible lines, of these only what changed."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = Painted.COMPONENT_CLASSES
@@ -259,10 +258,7 @@ class QueueTable(ScrollView, Painted, can_focus=True):
         queue = seen.queue
         cursor, marked = ground == "cursor", queue.name in self.marked
         halves: list[list[Segment]] = [
-            [
-                Segment("▌" if cursor else " ", self.ink("key", ground)),
-                Segment("◆" if marked else " ", self.ink("key", ground)),
-            ],
+            [Segment("◆ " if marked else "▌ " if cursor else "  ", self.ink("key", ground))],
             [],
         ]
         half, end = 0, MARGIN
@@ -303,10 +299,3 @@ class QueueTable(ScrollView, Painted, can_focus=True):
             self.go(row)
             if event.chain == 2:
                 self.post_message(self.Opened())
-
-
-def longest(names: list[str]) -> int:
-    return max((len(clean(name)) for name in names), default=0)
-
-
-__all__ = ["COLUMNS", "QueueTable"]

@@ -45,4 +45,8 @@ class Why(Painted, Widget):
 
     def _short(self, queue: QueueStatus) -> Line:
         word = words.STATES[queue.state]
-        return [(f" {queue.name} ", "strong"), (word.word, word.style), (f" {words.why(queue)}", "")]
+        return [
+            (f" {queue.name} ", "strong"),
+            (word.word, word.style),
+            (f" {words.why(queue)}", ""),
+        ]
