@@ -27,7 +27,7 @@ NEW, RUNNING, DONE, FAILED = FOLDERS = ("new", "running", "done", "failed")
 AGAIN = "again,"
 """Starts the name of a payload that has lost a pilot once."""
 LONGEST = 180
-"""Bytes of a payload's name: the pilot's id still fits before it (255 in all)."""
+"""Bytes of a payload's name: AGAIN and the pilot's id still fit before it (255 in all)."""
 
 
 class DirectoryParams(Params):
@@ -124,7 +124,8 @@ def _look_through(folder: Path) -> _Files:
                 mode = entry.stat(follow_symlinks=False).st_mode
             except FileNotFoundError:
                 continue  # claimed meanwhile
-            if stat.S_ISREG(mode) and mode & 0o111 and len(os.fsencode(entry.name)) <= LONGEST:
+            length = len(os.fsencode(entry.name.removeprefix(AGAIN)))
+            if stat.S_ISREG(mode) and mode & 0o111 and length <= LONGEST:
                 jobs += 1
             else:
                 not_executable += stat.S_ISREG(mode)

@@ -56,6 +56,7 @@ run_next() {
         [[ -z $stopped_by ]] || return 1
         # Neither symbolic links nor pipes, nor what is still being written.
         [[ -f $file && ! -L $file && -x $file ]] || continue
+        fits "${file##*/}" || continue
         if ! { exec 9<"$file"; } 2>/dev/null; then
             [[ ! -e $file ]] || tell "cannot read $file: left alone"
             continue
@@ -71,6 +72,12 @@ run_next() {
     return 1
 }
 
+# fits NAME: our id fits before it.
+fits() {
+    local LC_ALL=C name=${1#again,}
+    ((${#name} <= 180))
+}
+
 # claim FILE CLAIMED: locks what is open as 9, then moves it. In this order a payload in running/
 # without a lock is one whose pilot is gone; the factory gives it to another pilot.
 claim() {
@@ -83,8 +90,9 @@ claim() {
         return 1
     fi
     [[ $2 -ef /proc/self/fd/9 ]] && return 0
-    # Another file has got the name since it was opened, and is not the one that is locked.
-    mv -fT -- "$2" "$1"
+    # Another file has got the name since it was opened, and is not the one that is locked. If that
+    # name is taken once more, the factory finds this one without a pilot.
+    mv -nT -- "$2" "$1"
     return 1
 }
 
