@@ -49,6 +49,7 @@ __all__ = [
 
 PROTOCOL = 1
 
+
 class Hello(Frozen):
     """Who answers. A console that does not know `protocol` stays read-only."""
 

@@ -20,7 +20,6 @@ from core.model.text import clean
 from core.run.factory import Factory
 from core.run.opening import open_state
 from core.settings.load import Layers, read_layers
-from core.state import clock
 
 log = logging.getLogger("apftui")
 
@@ -102,7 +101,9 @@ async def _signals(factory: Factory) -> None:
     with anyio.open_signal_receiver(*wanted) as signals:
         async for number in signals:
             if number != signal.SIGHUP:
-                log.info("%s: stopping when what is in flight has ended", signal.Signals(number).name)
+                log.info(
+                    "%s: stopping when what is in flight has ended", signal.Signals(number).name
+                )
                 factory.stop()
                 continue
             try:

@@ -104,9 +104,7 @@ async def hello(call: Call) -> Hello:
 async def status(call: Call) -> Status:
     """Give everything at once."""
     queues, _ = call.factory.board.since(0, 1_000_000, clock.boottime())
-    return Status(
-        factory=call.factory.status(), queues=tuple(sorted(queues, key=lambda q: q.name))
-    )
+    return Status(factory=call.factory.status(), queues=tuple(sorted(queues, key=lambda q: q.name)))
 
 
 async def snapshot(call: Call) -> Snapshot:
@@ -145,9 +143,7 @@ async def queue(call: Call) -> QueueDetail:
         settings=settings.values if settings else (),
         decisions=tuple(past_decisions(folder, reader, query.name, query.limit)),
         intents=tuple(reader.of_queue(query.name, query.limit)),
-        actions=tuple(
-            _action(a) for a in reader.actions(1000) if _touches(a, query.name)
-        ),
+        actions=tuple(_action(a) for a in reader.actions(1000) if _touches(a, query.name)),
     )
 
 

@@ -76,9 +76,7 @@ def decide(
         trace.add(stop.name, Step(out=0, reason=stop.reason))
     if trace.n < 0:
         trace.add("no-removal", Step(out=0, reason="below 0: nothing is submitted or removed"))
-    return Decision(
-        queue=queue, submit=trace.n, bound_by=trace.bound_by, steps=tuple(trace.steps)
-    )
+    return Decision(queue=queue, submit=trace.n, bound_by=trace.bound_by, steps=tuple(trace.steps))
 
 
 class _Trace:

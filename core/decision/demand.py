@@ -26,9 +26,7 @@ def in_flight(now: Sample, sent: Sequence[Sent]) -> int:
     return sum(s.n for s in sent if s.at is None or s.at >= now.at)
 
 
-def covered(
-    measured_at: float, samples: Sequence[Sample], sent: Sequence[Sent]
-) -> int | None:
+def covered(measured_at: float, samples: Sequence[Sample], sent: Sequence[Sent]) -> int | None:
     """Return the pilots that demand measured at `measured_at` has been answered with.
 
     That is max(P now, P when it was measured + submitted since). A pilot that started meanwhile

@@ -21,7 +21,7 @@ class IntentState(StrEnum):
 
 
 class Intent(Frozen):
-    """"n pilots of this queue to this schedd under this id", written before anything is sent."""
+    """ "n pilots of this queue to this schedd under this id", written before anything is sent."""
 
     submission: str
     """A uuid, never used twice."""

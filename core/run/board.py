@@ -98,9 +98,7 @@ def status(row: Row, version: int, now: float) -> QueueStatus:
         running=batch.running,
         held=batch.held,
         wms=wms.model_copy(update={"age_s": _age(row.wms_at, now)}),
-        batch=batch.model_copy(
-            update={"age_s": _age(row.batch_at, now), "leaving": row.leaving}
-        ),
+        batch=batch.model_copy(update={"age_s": _age(row.batch_at, now), "leaving": row.leaving}),
         decision=row.decision,
         decided_age_s=_age(row.decided_at, now),
         cycle=row.cycle,

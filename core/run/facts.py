@@ -54,9 +54,7 @@ class BatchSource:
 
     def samples(self, queue: str) -> list[Sample]:
         """Return P of a queue in every answer kept, oldest first."""
-        return [
-            Sample(polled.began, _p(counts.get(queue))) for polled, counts in self._answers
-        ]
+        return [Sample(polled.began, _p(counts.get(queue))) for polled, counts in self._answers]
 
 
 def _p(count: BatchCount | None) -> int:
@@ -66,9 +64,7 @@ def _p(count: BatchCount | None) -> int:
 class Sources:
     """All sources of the running settings."""
 
-    def __init__(
-        self, wms: Mapping[str, WmsSource], batch: Mapping[str, BatchSource]
-    ) -> None:
+    def __init__(self, wms: Mapping[str, WmsSource], batch: Mapping[str, BatchSource]) -> None:
         self.wms = wms
         self.batch = batch
 
@@ -99,7 +95,9 @@ class Sources:
         if spent is None:
             age = now - polled.began + source.lag
             problem = f"its count is {age:.0f} s old, and pilots have been counted since only"
-            return Facts(wms=WmsFacts(running=wms.running, status=wms.status, problem=problem), batch=batch)
+            return Facts(
+                wms=WmsFacts(running=wms.running, status=wms.status, problem=problem), batch=batch
+            )
         return Facts(wms=wms, batch=batch.model_copy(update={"covered": spent}))
 
     def _wms(self, queue: QueueSettings, now: float) -> WmsFacts:

@@ -95,7 +95,9 @@ def render_wrappers(settings: Settings) -> dict[str, Rendered]:
     """Render the wrapper of every queue. Raise SettingsError naming queue and cure."""
     library = Library(settings.factory.wrappers)
     return {
-        name: library.render(queue.wrapper, queue.wrapper_parameters, wrapper_context(settings, queue))
+        name: library.render(
+            queue.wrapper, queue.wrapper_parameters, wrapper_context(settings, queue)
+        )
         for name, queue in settings.queues.items()
     }
 

@@ -38,9 +38,7 @@ async def open_state(factory: FactoryTable, started_by: str) -> State:
         ledger = Ledger(factory.state)
         # A submitter that starts only now finds a newer epoch and gives up.
         epoch = ledger.next_epoch()
-        return State(
-            lock, ledger, LedgerReader.open(factory.state), instance(factory.state), epoch
-        )
+        return State(lock, ledger, LedgerReader.open(factory.state), instance(factory.state), epoch)
     except BaseException:
         lock.release()
         raise

@@ -7,6 +7,9 @@ from core.decision.demand import Sent
 from core.model.submission import Intent, IntentState
 from core.state import clock
 
+REMEMBERED_S = 3600.0
+"""Resolved submissions are kept in memory at least so long."""
+
 
 class Outstanding:
     """Every intent that facts may still have to account for."""

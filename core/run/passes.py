@@ -7,13 +7,19 @@ from typing import NamedTuple
 from core.decision.chain import Bound, Stop, max_submit
 from core.decision.queues import Decided
 from core.model.decision import Decision
+from core.model.errors import StateError
 from core.model.facts import Facts, Totals
+from core.model.text import clean
 from core.run.decider import Decider, Question
 from core.run.generation import Generation
-from core.run.outstanding import Outstanding
+from core.run.opening import State
+from core.run.outstanding import REMEMBERED_S, Outstanding
+from core.run.pilots import pilot_job, prepare_job
 from core.run.submission import MOST_AT_ONCE, Order, Submitter, ids_for
-from core.settings.schema import QueueSettings
-from core.state.history import Record
+from core.run.writer import Writer
+from core.settings.schema import QueueSettings, Settings
+from core.state import clock
+from core.state.history import History, Record
 
 log = logging.getLogger("apftui.pass")
 
@@ -35,20 +41,62 @@ class Passes:
 
     def __init__(
         self,
-        decider: Decider,
+        state: State,
         outstanding: Outstanding,
+        writer: Writer,
+        alarms: dict[str, str],
+        settings: Settings,
         paused_because: Callable[[str], str],
-        job: Callable[[QueueSettings], dict[str, object]],
     ) -> None:
-        """`paused_because` words who paused a queue; `job` gives PilotJob's fields but id and n."""
-        self._decider = decider
-        self._outstanding = outstanding
-        self._paused_because = paused_because
-        self._job = job
+        """`alarms` is where passes tell of a disk that takes no writes."""
+        self.cycle = 0
         self.last: dict[str, Last] = {}
+        self.last_pass: float | None = None
+        """Boottime."""
+        self._state = state
+        self._outstanding = outstanding
+        self._writer = writer
+        self._alarms = alarms
+        self._paused_because = paused_because
+        self._decider = Decider()
+        self._history = History(settings.factory.state, settings.factory.history_days)
         self._decided_on: dict[str, tuple[str, float]] = {}
 
-    def questions(self, generation: Generation, now: float, ledger_down: str | None) -> list[Question]:
+    async def run(self, generation: Generation) -> None:
+        """Decide all queues that are due, record the decisions, order the pilots."""
+        ledger_down = await self._count()
+        now = clock.boottime()
+        generation.sources.remember(generation.settings, now)
+        horizon = generation.sources.horizon(generation.settings, now)
+        self._outstanding.forget(min(now - REMEMBERED_S, horizon))
+        questions = self._questions(generation, now, ledger_down)
+        decided = await self._decider.decide(questions, self._totals(generation, questions, now))
+        records, orders = self._settle(generation, questions, decided, now)
+        await self._keep(records)
+        for order in orders:
+            await self._place(generation, order)
+        self.last_pass = now
+        _log(self.cycle, questions, decided)
+
+    async def close(self) -> None:
+        """End the decider's process and close the history."""
+        await self._decider.worker.close()
+        self._history.close()
+
+    async def _count(self) -> str | None:
+        """Number the pass; return why nothing can be submitted if the ledger takes no writes."""
+        try:
+            self.cycle = await self._writer.do(self._state.ledger.next_cycle)
+        except StateError as error:
+            self.cycle += 1
+            self._alarms["ledger"] = f"nothing is submitted: {error}"
+            return f"nothing is sent without its intent on disk: {error}"
+        self._alarms.pop("ledger", None)
+        return None
+
+    def _questions(
+        self, generation: Generation, now: float, ledger_down: str | None
+    ) -> list[Question]:
         """Return the queues that are due, with their facts.
 
         A queue is due when its batch system has answered since it was last decided: deciding
@@ -62,7 +110,9 @@ class Passes:
 
     def _decided(self, question: Question) -> bool:
         count = (question.queue.batch, question.counted_at)
-        return question.counted_at is not None and self._decided_on.get(question.queue.name) == count
+        return (
+            question.counted_at is not None and self._decided_on.get(question.queue.name) == count
+        )
 
     def _question(
         self, generation: Generation, queue: QueueSettings, now: float, ledger_down: str | None
@@ -87,54 +137,67 @@ class Passes:
         why_not = submitter.why_not(queue.name)
         return Stop(*why_not) if why_not is not None else None
 
-    async def decide(
-        self, generation: Generation, questions: Sequence[Question], now: float
-    ) -> list[Decided]:
-        """Ask the chains."""
+    def _totals(self, generation: Generation, questions: Sequence[Question], now: float) -> Totals:
         counted = generation.sources.total(now)
         flying = sum(q.facts.batch.in_flight for q in questions)
-        totals = Totals(pilots=None if counted is None else counted + flying)
-        return await self._decider.decide(questions, totals)
+        return Totals(pilots=None if counted is None else counted + flying)
 
-    def settle(
+    def _settle(
         self,
         generation: Generation,
         questions: Sequence[Question],
         decided: Sequence[Decided],
-        cycle: int,
         now: float,
-        at: float,
     ) -> tuple[list[Record], list[Order]]:
         """Remember the decisions; return what history keeps of them, and what is to be sent."""
         records, orders = [], []
         for question, (decision, failed) in zip(questions, decided, strict=True):
             queue = question.queue
             submissions = ids_for(decision.submit)
-            self.last[queue.name] = Last(decision, failed, question.facts, cycle, now, submissions)
+            self.last[queue.name] = Last(
+                decision, failed, question.facts, self.cycle, now, submissions
+            )
             if question.counted_at is not None and not decision.blind:
                 self._decided_on[queue.name] = (queue.batch, question.counted_at)
-            records.append(_record(question, decision, cycle, at, submissions))
+            records.append(_record(question, decision, self.cycle, submissions))
             if submissions:
-                orders.append(self._order(generation, queue, decision.submit, cycle, submissions))
+                orders.append(self._order(generation, queue, decision.submit, submissions))
         return records, orders
 
     def _order(
-        self,
-        generation: Generation,
-        queue: QueueSettings,
-        n: int,
-        cycle: int,
-        submissions: tuple[str, ...],
+        self, generation: Generation, queue: QueueSettings, n: int, submissions: tuple[str, ...]
     ) -> Order:
+        wrapper = generation.wrappers[queue.name]
         return Order(
             queue=queue.name,
             n=n,
-            job=self._job(queue),
+            job=pilot_job(generation.settings.factory, self._state.instance, queue, wrapper),
             submit_params=queue.submit_params.model_dump(mode="json"),
-            cycle=cycle,
-            wrapper=generation.wrappers[queue.name].file_name,
+            cycle=self.cycle,
+            wrapper=wrapper.file_name,
             submissions=submissions,
         )
+
+    async def _keep(self, records: Sequence[Record]) -> None:
+        try:
+            await self._writer.do(self._history.record, self.cycle, clock.wall(), records)
+        except StateError as error:
+            self._alarms["history"] = f"decisions are not recorded: {error}"
+        else:
+            self._alarms.pop("history", None)
+
+    async def _place(self, generation: Generation, order: Order) -> None:
+        queue = generation.settings.queues[order.queue]
+        try:
+            await self._writer.do(prepare_job, order.job, generation.wrappers[order.queue])
+        except OSError as error:
+            where = f"{error.strerror}: {error.filename}"
+            self._alarms["prepare"] = clean(
+                f"{order.queue}: its pilots cannot be prepared: {where}"
+            )
+            return
+        self._alarms.pop("prepare", None)
+        generation.submitter(queue).order(order)
 
     def forget(self, kept: set[str]) -> None:
         """Drop the decisions of queues that left the settings."""
@@ -151,15 +214,32 @@ def _bound(most: int, submitter: Submitter) -> Bound:
 
 
 def _record(
-    question: Question, decision: Decision, cycle: int, at: float, submissions: tuple[str, ...]
+    question: Question, decision: Decision, cycle: int, submissions: tuple[str, ...]
 ) -> Record:
     return Record(
         queue=question.queue.name,
         cycle=cycle,
         last_cycle=cycle,
-        at=at,
-        last_at=at,
+        at=clock.wall(),
+        last_at=clock.wall(),
         facts=question.facts.model_dump(mode="json"),
         decision=decision.model_dump(mode="json", by_alias=True),
         submissions=submissions,
+    )
+
+
+def _log(cycle: int, questions: Sequence[Question], decided: Sequence[Decided]) -> None:
+    acts = [d.decision for d in decided if d.decision.submit]
+    if not acts:
+        return
+    told = ", ".join(f"{d.queue} +{d.submit}" for d in acts[:20])
+    log.info(
+        "pass %d: %d pilots for %d of %d queues: %s%s",
+        cycle,
+        sum(d.submit for d in acts),
+        len(acts),
+        len(questions),
+        told,
+        f" and {len(acts) - 20} more" if len(acts) > 20 else "",
+        extra={"cycle": cycle, "submit": {d.queue: d.submit for d in acts}},
     )

@@ -64,9 +64,8 @@ class SubmitRole:
         self._submit = self._kind(batch.params.model_validate(batch_params))
 
     def describe(self, job: Json, params: Json) -> str:
-        return self._submit.describe(
-            PilotJob.model_validate(job), self._kind.params.model_validate(params)
-        )
+        wanted = PilotJob.model_validate(job)
+        return str(self._submit.describe(wanted, self._kind.params.model_validate(params)))
 
     def submit(self, submission: str) -> Json:
         """Send an intent as the ledger has it; a newer factory or a resolved intent forbids it."""

@@ -116,8 +116,6 @@ def _draining(generation: Generation, now: float) -> Iterator[Row]:
 
 
 def _facts(pending: int, held: int, running: int) -> Facts:
-    from core.model.facts import BatchFacts, WmsFacts
-
     return Facts(
         wms=WmsFacts(problem="the queue left the settings"),
         batch=BatchFacts(pending=pending, held=held, running=running),

@@ -67,10 +67,18 @@ class Worker:
                 answer = await self._guarded(self._receive(), deadline, call)
         _result(answer)
 
-    async def close(self) -> None:
-        """End the process."""
+    async def close(self) -> int | None:
+        """Kill the process and wait until it is reaped; return its exit code, None if none ran."""
+        process, self._process, self._answers = self._process, None, None
+        if process is None:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        code = None
         with anyio.CancelScope(shield=True):
-            await self._kill()
+            code = await process.wait()
+            await process.aclose()
+        return code
 
     @property
     def pid(self) -> int | None:
@@ -85,15 +93,13 @@ class Worker:
         try:
             with anyio.fail_after(deadline):
                 answer: dict[str, Any] = await work
-                return answer
         except TimeoutError:
             await self.close()
-            raise WorkerLost(
-                f"{self.name}: no answer to {call} within {deadline:g} s", deadline=True
-            ) from None
+            problem = f"{self.name}: no answer to {call} within {deadline:g} s"
+            raise WorkerLost(problem, deadline=True) from None
         except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, OSError) as e:
             said = self._last_words()
-            code = await self._kill_shielded()
+            code = await self.close()
             raise WorkerLost(
                 f"{self.name}: its process ended during {call} ({_ended(code)}){said}",
                 deadline=False,
@@ -101,6 +107,7 @@ class Worker:
         except BaseException:
             await self.close()
             raise
+        return answer
 
     async def _exchange(self, call: str, limit: float, args: dict[str, Any]) -> dict[str, Any]:
         if self._process is None:
@@ -109,7 +116,7 @@ class Worker:
         return await self._receive()
 
     async def _start(self, limit: float) -> None:
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
         # Opened here, in the main thread: PDEATHSIG follows the thread that forks.
         self._process = await anyio.open_process(
             [sys.executable, "-m", "core.run.child", str(os.getpid())],
@@ -117,9 +124,7 @@ class Worker:
         )
         assert self._process.stdout is not None
         self._answers = BufferedByteReceiveStream(self._process.stdout)
-        await self._send(
-            {"call": "start", "limit": limit, "role": self._role, "args": self._args}
-        )
+        await self._send({"call": "start", "limit": limit, "role": self._role, "args": self._args})
         answer = await self._receive()
         if "error" in answer:
             await self.close()
@@ -145,20 +150,6 @@ class Worker:
         self._said.seek(max(0, size - 300))
         text = self._said.read().decode(errors="replace").strip()
         return f": {clean(text)}" if text else ""
-
-    async def _kill_shielded(self) -> int | None:
-        with anyio.CancelScope(shield=True):
-            return await self._kill()
-
-    async def _kill(self) -> int | None:
-        process, self._process, self._answers = self._process, None, None
-        if process is None:
-            return None
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        code = await process.wait()
-        await process.aclose()
-        return code
 
 
 def _result(answer: dict[str, Any]) -> Any:

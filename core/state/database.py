@@ -9,9 +9,7 @@ from core.model.errors import StateError
 from core.model.text import clean
 
 
-def open_database(
-    path: Path, migrations: Sequence[str], *, durable: bool
-) -> sqlite3.Connection:
+def open_database(path: Path, migrations: Sequence[str], *, durable: bool) -> sqlite3.Connection:
     """Open `path` for its one writer, and bring its schema up to `len(migrations)`.
 
     `durable`: a commit survives the loss of power (synchronous=FULL). Raise sqlite3.DatabaseError
@@ -62,5 +60,6 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.
         with contextlib.suppress(sqlite3.Error):
             connection.execute("rollback")
         raise StateError(
-            f"cannot write {path}: {clean(str(error))}", "make room on its disk, or mount it writable"
+            f"cannot write {path}: {clean(str(error))}",
+            "make room on its disk, or mount it writable",
         ) from error

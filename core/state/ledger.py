@@ -109,9 +109,7 @@ class Ledger:
     def note(self, submission: str, detail: str) -> None:
         """Say what is being done about an intent that is not resolved yet."""
         with transaction(self._db, self.path) as db:
-            db.execute(
-                "update intents set detail = ? where submission = ?", (detail, submission)
-            )
+            db.execute("update intents set detail = ? where submission = ?", (detail, submission))
 
     def ask(self, action: dict[str, Any]) -> None:
         """Commit that an action was asked for, before it is done."""
@@ -201,9 +199,7 @@ class LedgerReader:
 
     def _actions(self, where: str, *values: object) -> list[dict[str, Any]]:
         rows = self._db.execute(f"select * from actions {where}", values)  # noqa: S608
-        return [
-            {**row, "before": json.loads(row["before"])} for row in map(dict, rows)
-        ]
+        return [{**row, "before": json.loads(row["before"])} for row in map(dict, rows)]
 
     def _intents(self, where: str, *values: object) -> list[Intent]:
         rows = self._db.execute(f"select * from intents {where}", values)  # noqa: S608

@@ -1,0 +1,253 @@
+"""The sources and submitters of the running settings: started, kept over reloads, and ended."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Literal
+
+import anyio
+from anyio.abc import TaskGroup
+
+from core.run.books import Books
+from core.run.facts import BatchSource, Sources, WmsSource
+from core.run.generation import (
+    Generation,
+    SubmitterKey,
+    batch_source,
+    render_wrappers,
+    submit_worker,
+    submitter_keys,
+    wms_source,
+)
+from core.run.lookup import Lookup
+from core.run.opening import State
+from core.run.outstanding import Outstanding
+from core.run.submission import Submitter
+from core.run.views import SourceStatus
+from core.run.writer import Writer
+from core.settings.registry import plugin_class
+from core.settings.schema import BatchTable, Settings, WmsTable
+from core.state import clock
+
+_TENDED_S = 60.0
+
+
+class Services:
+    """Runs one task for each source and submitter."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: State,
+        outstanding: Outstanding,
+        writer: Writer,
+        news: Callable[[], None],
+    ) -> None:
+        """`news` hears whenever a source has answered or a submission has ended."""
+        self.generation = Generation(settings, Sources({}, {}), {}, render_wrappers(settings))
+        self._state = state
+        self._outstanding = outstanding
+        self._writer = writer
+        self._news = news
+        self._tasks: TaskGroup | None = None
+        self._polling: dict[int, anyio.CancelScope] = {}
+        self._submitted: dict[int, anyio.Event] = {}
+
+    # -- life --------------------------------------------------------------------------------
+
+    async def start(self, tasks: TaskGroup) -> None:
+        """Start what the settings name."""
+        self._tasks = tasks
+        await self.adopt(self.generation.settings)
+
+    async def adopt(self, settings: Settings) -> None:
+        """Run with these settings from now on; what is the same in both goes on as it is.
+
+        Raise SettingsError if a wrapper cannot be rendered; then nothing has changed.
+        """
+        wrappers = render_wrappers(settings)
+        old = self.generation
+        batch = {n: self._batch(t, settings) for n, t in settings.batch.items()}
+        counted = [b.source.polled for b in batch.values()]
+        wms = {n: self._wms(t, counted) for n, t in settings.wms.items()}
+        submitters = {key: self._submitter(key, settings) for key in submitter_keys(settings)}
+        self.generation = Generation(settings, Sources(wms, batch), submitters, wrappers)
+        for key in old.submitters.keys() - submitters.keys():
+            old.submitters[key].stop()
+        gone_sources: list[WmsSource | BatchSource] = [
+            *(w for n, w in old.sources.wms.items() if wms.get(n) is not w),
+            *(b for n, b in old.sources.batch.items() if batch.get(n) is not b),
+        ]
+        for gone in gone_sources:
+            self._polling.pop(id(gone)).cancel()
+            await gone.source.worker.close()
+
+    async def finish(self, *, remove_pilots: bool) -> None:
+        """Let submissions in flight end: a receipt nobody waits for is a question tomorrow."""
+        for submitter in self.generation.submitters.values():
+            submitter.stop()
+        for ended in list(self._submitted.values()):
+            await ended.wait()
+        if remove_pilots:
+            for submitter in self.generation.submitters.values():
+                await submitter.remove_all()
+
+    async def close(self) -> None:
+        """End all processes."""
+        for worker in (
+            *(s.source.worker for s in self._sources()),
+            *(s.worker for s in self.generation.submitters.values()),
+        ):
+            await worker.close()
+
+    # -- waiting -----------------------------------------------------------------------------
+
+    async def first_answers(self) -> None:
+        """Give every source the time for one poll, so that the first pass is not blind."""
+        longest = max((s.source.timing.deadline for s in self._sources()), default=0.0)
+        with anyio.move_on_after(longest):
+            for source in self._sources():
+                await source.source.polled.wait()
+            for submitter in self.generation.submitters.values():
+                await submitter.swept.wait()
+
+    async def tended_pilots_end(self) -> None:
+        """Wait up to 60 s for the pilots that only ever start while a factory runs."""
+        tables = self.generation.settings.batch
+        tended = {n for n, t in tables.items() if plugin_class("batch", t.plugin).tended}
+        with anyio.move_on_after(_TENDED_S):
+            while self._sending(tended):
+                await anyio.sleep(0.1)
+            sent = clock.boottime()
+            sources = [self.generation.sources.batch[n] for n in tended]
+            while any(_alive(s, sent) for s in sources):
+                for source in sources:
+                    source.source.poll_soon()
+                await anyio.sleep(0.5)
+
+    def _sending(self, batches: set[str]) -> bool:
+        open_intents = any(i.batch in batches for i in self._outstanding.unresolved())
+        return open_intents or any(s.busy for s in self.generation.submitters.values())
+
+    # -- what is to be told ------------------------------------------------------------------
+
+    def alarms(self) -> list[str]:
+        """Return what operators must know of submissions."""
+        told = [a for s in self.generation.submitters.values() for a in s.books.alarms.values()]
+        served = {batch for batch, _ in self.generation.submitters}
+        lost = {i.batch for i in self._outstanding.unresolved()} - served
+        told += [
+            f"unresolved submissions to batch {name}, which no queue names any more:"
+            " see `apftui intent list`"
+            for name in sorted(lost)
+        ]
+        return list(dict.fromkeys(told))
+
+    def sources(self, now: float) -> list[SourceStatus]:
+        """Return the state of every source."""
+        settings, sources = self.generation.settings, self.generation.sources
+        return [
+            *(_status("wms", settings.wms[n], s, now) for n, s in sources.wms.items()),
+            *(_status("batch", settings.batch[n], s, now) for n, s in sources.batch.items()),
+        ]
+
+    # -- one of each -------------------------------------------------------------------------
+
+    def _sources(self) -> list[WmsSource | BatchSource]:
+        sources = self.generation.sources
+        return [*sources.wms.values(), *sources.batch.values()]
+
+    def _batch(self, table: BatchTable, settings: Settings) -> BatchSource:
+        old = self.generation
+        if table.name in old.sources.batch and old.settings.batch[table.name] == table:
+            return old.sources.batch[table.name]
+        source = batch_source(table, settings.factory.name, self._state.instance)
+
+        def answered() -> None:
+            for (batch, _), submitter in self.generation.submitters.items():
+                if batch == table.name:
+                    submitter.wake()
+            self._news()
+
+        self._begin(self._poll, source, [], answered)
+        return source
+
+    def _wms(self, table: WmsTable, counted: Sequence[anyio.Event]) -> WmsSource:
+        old = self.generation
+        if table.name in old.sources.wms and old.settings.wms[table.name] == table:
+            return old.sources.wms[table.name]
+        source = wms_source(table, lambda: self.generation.settings)
+        self._begin(self._poll, source, counted, self._news)
+        return source
+
+    async def _poll(
+        self,
+        source: WmsSource | BatchSource,
+        first: Sequence[anyio.Event],
+        answered: Callable[[], None],
+    ) -> None:
+        """Poll for ever. Demand is only of use once there is a pilot count as old as it."""
+        with anyio.CancelScope() as scope:
+            self._polling[id(source)] = scope
+            for polled in first:
+                await polled.wait()
+            await source.source.run(answered)
+
+    def _submitter(self, key: SubmitterKey, settings: Settings) -> Submitter:
+        table = settings.batch[key[0]]
+        before = self.generation.submitters.get(key)
+        if before is not None and before.batch == table:
+            return before
+        worker = submit_worker(table, key[1], settings.factory.state, self._state.epoch)
+        books = Books(self._state, self._writer, self._outstanding, self._news)
+        lookup = Lookup(table, key[1], worker, books, settings.factory.name)
+        submitter = Submitter(
+            table, key[1], worker, books, lookup, lambda: self._schedd(table.name)
+        )
+        self._submitted[id(submitter)] = anyio.Event()
+        self._begin(self._submit, submitter, before)
+        return submitter
+
+    async def _submit(self, submitter: Submitter, before: Submitter | None) -> None:
+        """Run a submitter once the one that it replaces can commit nothing more."""
+        try:
+            if before is not None:
+                before.stop()
+                await self._submitted[id(before)].wait()
+            await submitter.run()
+        finally:
+            self._submitted[id(submitter)].set()
+
+    def _schedd(self, batch: str) -> str | None:
+        source = self.generation.sources.batch.get(batch)
+        polled = source.source.last if source else None
+        return polled.answer.schedd if polled else None
+
+    def _begin(self, task: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(task, *args)
+
+
+def _status(
+    kind: Literal["wms", "batch"],
+    table: WmsTable | BatchTable,
+    polled: WmsSource | BatchSource,
+    now: float,
+) -> SourceStatus:
+    source = polled.source
+    last = source.last
+    return SourceStatus(
+        kind=kind,
+        name=table.name,
+        plugin=table.plugin,
+        state=source.state(now),
+        age_s=None if last is None else round(now - last.ended, 1),
+        took_s=None if last is None else round(last.ended - last.began, 3),
+        problem=source.problem(now) or source.error,
+    )
+
+
+def _alive(source: BatchSource, since: float) -> bool:
+    """Tell whether pilots are waiting or running, as far as was counted since then."""
+    last = source.source.last
+    return (
+        last is None or last.began < since or any(c.pending + c.running for c in last.answer.counts)
+    )
