@@ -1,6 +1,6 @@
 """Columns of the queue table: what stands in them, how they sort, which go when it is narrow."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -92,6 +92,8 @@ def _text(title: str, rank: int, width: int, of: Callable[[QueueStatus], str | N
     return Column(title, rank, width, _plain(of, "soft"), lambda q: (of(q) or "").lower())
 
 
+_WORST_FIRST = {state: place for place, state in enumerate(words.STATES)}
+
 QUEUE = Column("QUEUE", 0, NAME_MIN, lambda q: (q.name, ""), lambda q: q.name.lower())
 AGE = Column(
     "AGE", 8, 4, lambda q: ("", ""), lambda q: q.cycle and -q.cycle, right=True, descending=True
@@ -102,7 +104,7 @@ WHY = Column("WHY", 9, 24, lambda q: (words.why(q, named=False), "soft"), words.
 
 COLUMNS = (
     QUEUE,
-    Column("STATE", 1, 10, _state, lambda q: q.state),
+    Column("STATE", 1, 10, _state, lambda q: _WORST_FIRST[q.state]),
     _numbers("ACT", 5, lambda q: q.activated),
     _numbers("PEND", 3, lambda q: q.pending),
     _numbers("RUN", 4, lambda q: q.running),
@@ -152,11 +154,9 @@ def _place(shown: Sequence[Column], width: int, gap: int, name: int) -> Iterable
         x += cells + gap
 
 
-def ordered(queues: Iterable[QueueStatus], column: Column, descending: bool) -> list[QueueStatus]:
-    """Sort by `column`, then by name; what is unknown comes last in either direction."""
-    known: list[QueueStatus] = []
-    unknown: list[QueueStatus] = []
-    for queue in sorted(queues, key=lambda queue: queue.name.lower()):
-        (unknown if column.key(queue) is None else known).append(queue)
-    known.sort(key=column.key, reverse=descending)  # type: ignore[arg-type]
-    return known + unknown
+def order(keys: Mapping[str, Sort], descending: bool) -> list[str]:
+    """Sort names by their keys, then by name; what is unknown comes last in either direction."""
+    names = sorted(keys, key=str.lower)
+    known = [name for name in names if keys[name] is not None]
+    known.sort(key=keys.__getitem__, reverse=descending)  # type: ignore[arg-type]
+    return known + [name for name in names if keys[name] is None]

@@ -17,11 +17,8 @@ def parse(text: str) -> Fits:
 
 def _test(word: str) -> Fits:
     wanted = not word.startswith("!")
-    kind, colon, part = word.removeprefix("!").rpartition("state:")
-    if kind:  # `state:` stands only in front
-        part = word.removeprefix("!")
-    if not part:  # only begun to be typed
-        return lambda queue: True
-    if colon and not kind:
-        return lambda queue: queue.state.startswith(part) is wanted
-    return lambda queue: (part in queue.name.lower()) is wanted
+    part = word.removeprefix("!")
+    if part.startswith("state:"):
+        state = part.removeprefix("state:")
+        return lambda queue: not state or queue.state.startswith(state) is wanted
+    return lambda queue: not part or (part in queue.name.lower()) is wanted

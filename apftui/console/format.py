@@ -20,14 +20,15 @@ class Word(NamedTuple):
 
 
 STATES: dict[QueueState, Word] = {
-    "ok": Word("●", "ok", "good"),
+    "error": Word("✗", "error", "bad"),
     "blind": Word("◌", "blind", "warn"),
     "paused": Word("‖", "paused", "calm"),
     "draining": Word("▽", "draining", "calm"),
-    "drained": Word("○", "drained", "dim"),
     "offline": Word("○", "offline", "dim"),
-    "error": Word("✗", "error", "bad"),
+    "drained": Word("○", "drained", "dim"),
+    "ok": Word("●", "ok", "good"),
 }
+"""Worst first: so they sort."""
 
 
 def number(value: int | None) -> str:

@@ -63,7 +63,9 @@ class ConsoleScreen(Screen[None]):
         self.changed(change)
 
     def _age(self) -> None:
-        self.set_class(self.store.link is Link.STALE, "-stale")
+        stale = self.store.link is Link.STALE
+        if stale is not self.has_class("-stale"):  # Textual styles everything anew for it
+            self.set_class(stale, "-stale")
 
     def changed(self, change: Change) -> None:
         """The store holds something new."""

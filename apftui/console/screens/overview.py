@@ -7,7 +7,6 @@ from textual.widget import Widget
 from apftui.console import commands
 from apftui.console.commands import Command
 from apftui.console.screens.base import ConsoleScreen
-from apftui.console.store import Change
 from apftui.console.widgets.filter_box import FilterBox
 from apftui.console.widgets.queue_table import QueueTable
 from apftui.console.widgets.totals import Totals, View
@@ -25,10 +24,6 @@ class Overview(ConsoleScreen):
         self.table = QueueTable(self.store, self.console.ticks)
         return [Totals(), self.alarms(), self.table, Why(), FilterBox()]
 
-    def changed(self, change: Change) -> None:
-        if not change.queues and change.queues is not None:
-            self._totals()
-
     def tick(self) -> None:
         self.table.tick()
 
@@ -38,24 +33,25 @@ class Overview(ConsoleScreen):
             return [self.store.queues[name].queue for name in marked if name in self.store.queues]
         return [self.table.current] if self.table.current else []
 
+    def on_queue_table_shown(self) -> None:
+        factory = self.store.factory
+        self.query_one(Totals).count(self.table.shown, factory.cycle if factory else None)
+        self.on_queue_table_moved()
+
     def on_queue_table_moved(self) -> None:
-        self.query_one(Why).show(self.table.current)
-        self._totals()
-
-    def on_queue_table_opened(self) -> None:
-        self.action_open()
-
-    def _totals(self) -> None:
-        table, factory = self.table, self.store.factory
+        table = self.table
+        self.query_one(Why).show(table.current)
         view = View(
-            shown=table.shown,
+            row=table.place,
+            shown=table.height,
             of=len(self.store.queues),
             filter=table.filter,
             marked=len(table.marked),
-            row=table.place,
-            cycle=factory.cycle if factory else None,
         )
         self.query_one(Totals).show(view)
+
+    def on_queue_table_opened(self) -> None:
+        self.action_open()
 
     # The filter
 
@@ -120,4 +116,4 @@ class Overview(ConsoleScreen):
         self.table.go(0)
 
     def action_bottom(self) -> None:
-        self.table.go(len(self.table.shown) - 1)
+        self.table.go(self.table.height - 1)

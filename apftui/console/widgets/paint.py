@@ -1,6 +1,7 @@
 """From text to the terminal. All text passes here, and is cleaned here once more."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -72,10 +73,23 @@ class Painted(Widget):
 
     def ink(self, name: str, ground: str = "") -> Style:
         """Return the style of `name`, on the ground of another ink."""
-        style = self.get_component_rich_style(f"paint--{ground}") if ground else self.rich_style
-        if name:
-            style += self.get_component_rich_style(f"paint--{name}", partial=True)
+        style = self._inks.get((name, ground))
+        if style is None:
+            style = self.rich_style
+            if ground:
+                style = self.get_component_rich_style(f"paint--{ground}")
+            if name:
+                style += self.get_component_rich_style(f"paint--{name}", partial=True)
+            self._inks[name, ground] = style
         return style
+
+    @cached_property
+    def _inks(self) -> dict[tuple[str, str], Style]:
+        return {}
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._inks.clear()
 
     def paint(self, line: Line, width: int, ground: str = "") -> Strip:
         """Return `line`, cleaned, cut or filled to `width` cells."""

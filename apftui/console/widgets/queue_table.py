@@ -1,6 +1,7 @@
 """The live table of all queues. Cursor, marks and scroll belong to queues, not to row numbers."""
 
 from collections.abc import Callable
+from enum import Enum
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -11,13 +12,22 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from apftui.console import columns, filter, format
-from apftui.console.columns import AGE, MARGIN, QUEUE, Column, Place
+from apftui.console.columns import AGE, MARGIN, QUEUE, Column, Place, Sort
 from apftui.console.store import Change, Seen, Store
-from apftui.console.widgets.paint import Painted, fitted
+from apftui.console.widgets.paint import Painted, Span, fitted
 from core.api.models import QueueStatus
 
 HEAD = 1
 """Lines of column titles above the rows."""
+
+
+class Absent(Enum):
+    """The sort key of a queue that is not shown."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
 
 
 class QueueTable(ScrollView, Painted, can_focus=True, inherit_bindings=False):
@@ -27,7 +37,10 @@ class QueueTable(ScrollView, Painted, can_focus=True, inherit_bindings=False):
     ALLOW_SELECT = False
 
     class Moved(Message):
-        """The cursor is on another queue, or its queue or what is shown changed."""
+        """The cursor is on another queue, or the marks are others."""
+
+    class Shown(Message):
+        """What is shown changed: numbers, order, or which queues."""
 
     class Opened(Message):
         """The operator wants to see the queue under the cursor."""
@@ -36,6 +49,7 @@ class QueueTable(ScrollView, Painted, can_focus=True, inherit_bindings=False):
         super().__init__(classes="body")
         self._store = store
         self._ticks = ticks
+        self._keys: dict[str, Sort] = {}
         self._order: list[str] = []
         self._row: dict[str, int] = {}
         self._places: tuple[Place, ...] = ()
@@ -79,6 +93,11 @@ class QueueTable(ScrollView, Painted, can_focus=True, inherit_bindings=False):
     def place(self) -> int:
         """Number of the cursor's row among those shown, from 0; -1 if there is none."""
         return self._row.get(self.cursor, -1) if self.cursor else -1
+
+    @property
+    def height(self) -> int:
+        """How many queues are shown."""
+        return len(self._order)
 
     def set_filter(self, text: str) -> None:
         """Show only what fits."""
@@ -145,20 +164,33 @@ class QueueTable(ScrollView, Painted, can_focus=True, inherit_bindings=False):
     # Changes
 
     def _changed(self, change: Change) -> None:
-        if change.queues is None or change.queues:
-            self._arrange(change.queues)
+        if change.queues is None:
+            self._arrange()
+        elif change.queues:
+            self._update(change.queues)
 
-    def _arrange(self, changed: frozenset[str] | None = None) -> None:
-        """Filter and sort anew; draw only `changed` if everything stays in its place."""
-        queues = [seen.queue for seen in self._store.queues.values() if self._fits(seen.queue)]
-        order = [q.name for q in columns.ordered(queues, self.sort, self.descending)]
-        same = changed is not None and order == self._order
-        if not same:
-            self._replace(order)
-        else:
-            for name in changed or ():
-                self._refresh_row(self._row.get(name, -1))
-        self.post_message(self.Moved())
+    def _update(self, changed: frozenset[str]) -> None:
+        """Draw only `changed`, unless one of them comes, goes or sorts elsewhere."""
+        queues = self._store.queues
+        for name in changed:
+            key = self._key(queues[name].queue) if name in queues else ABSENT
+            if self._keys.get(name, ABSENT) != key:
+                self._arrange()
+                return
+        for name in changed:
+            self._refresh_row(self._row.get(name, -1))
+        self.post_message(self.Shown())
+
+    def _key(self, queue: QueueStatus) -> Sort | Absent:
+        return self.sort.key(queue) if self._fits(queue) else ABSENT
+
+    def _arrange(self) -> None:
+        """Filter and sort anew."""
+        keys = ((name, self._key(seen.queue)) for name, seen in self._store.queues.items())
+        self._keys = {name: key for name, key in keys if not isinstance(key, Absent)}
+        order = columns.order(self._keys, self.descending)
+        self._replace(order)
+        self.post_message(self.Shown())
 
     def _replace(self, order: list[str]) -> None:
         before, height = self.place, self.size.height
@@ -255,27 +287,32 @@ class QueueTable(ScrollView, Painted, can_focus=True, inherit_bindings=False):
 
     def _halves(self, seen: Seen, ground: str) -> tuple[Strip, Strip]:
         """Draw the cells left and right of the age."""
-        queue = seen.queue
-        cursor, marked = ground == "cursor", queue.name in self.marked
-        halves: list[list[Segment]] = [
-            [Segment("◆ " if marked else "▌ " if cursor else "  ", self.ink("key", ground))],
-            [],
-        ]
-        half, end = 0, MARGIN
+        queue, cursor = seen.queue, bool(ground)
+        mark = "◆ " if queue.name in self.marked else "▌ " if cursor else "  "
+        halves: tuple[list[Span], list[Span]] = ([(mark, "key")], [])
+        half, end = halves[0], MARGIN
         for column, x, width in self._places:
             if x > end:
-                halves[half].append(Segment(" " * (x - end), self.ink("", ground)))
+                half.append((" " * (x - end), ""))
             end = x + width
             if column is AGE:
-                half = 1
+                half = halves[1]
                 continue
-            text, style = column.cell(queue)
+            text, ink = column.cell(queue)
             if column is QUEUE and cursor:
-                style = "strong"
-            halves[half].append(
-                Segment(fitted(text, width, right=column.right), self.ink(style, ground))
-            )
-        return Strip(halves[0]), Strip(halves[1])
+                ink = "strong"
+            half.append((fitted(text, width, right=column.right), ink))
+        return self._strip(halves[0], ground), self._strip(halves[1], ground)
+
+    def _strip(self, spans: list[Span], ground: str) -> Strip:
+        """Join neighbours of one ink, for every segment costs the terminal and the CPU."""
+        joined: list[Span] = []
+        for text, ink in spans:
+            if joined and (ink == joined[-1][1] or text.isspace()):
+                joined[-1] = (joined[-1][0] + text, joined[-1][1])
+            else:
+                joined.append((text, ink))
+        return Strip([Segment(text, self.ink(ink, ground)) for text, ink in joined])
 
     def _age(self, name: str) -> str:
         return format.age(self._store.queues[name].decided_age(self._ticks()))

@@ -12,56 +12,68 @@ from core.api.models import QueueStatus
 
 
 class View(NamedTuple):
-    """What the table shows, and how."""
+    """How the table shows them: which row of how many, of all there are."""
 
-    shown: tuple[QueueStatus, ...] = ()
+    row: int = -1
+    shown: int = 0
     of: int = 0
     filter: str = ""
     marked: int = 0
-    row: int = -1
-    cycle: int | None = None
+
+
+class Sum(NamedTuple):
+    """One number; the lowest rank stays longest."""
+
+    rank: int
+    label: str
+    short: str
+    text: str
 
 
 class Totals(Painted, Widget):
-    """One line; the table tells it what it shows."""
+    """One line; the overview tells it what the table shows."""
 
     def __init__(self) -> None:
         super().__init__(classes="body")
+        self._sums: tuple[Sum, ...] = ()
         self._view = View()
 
+    def count(self, shown: Sequence[QueueStatus], cycle: int | None) -> None:
+        """Add up `shown`; `cycle` is the pass that was last."""
+        submitted = words.total(q.submitted for q in shown if q.cycle == cycle)
+        self._sums = (
+            Sum(5, "activated", "act", words.total(q.activated for q in shown)),
+            Sum(4, "pending", "pend", words.total(q.pending for q in shown)),
+            Sum(3, "running", "run", words.total(q.running for q in shown)),
+            Sum(6, "held", "held", words.total(q.held for q in shown)),
+            Sum(7, "submitted last pass", "sub", "0" if submitted == "0" else f"+{submitted}"),
+        )
+        self.refresh()
+
     def show(self, view: View) -> None:
-        """Take what the table shows."""
+        """Take what the right half says."""
         if view != self._view:
             self._view = view
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width, view = self.size.width, self._view
-        narrow = width < 100
         sums = [
-            _sum(2, "act" if narrow else "activated", [q.activated for q in view.shown]),
-            _sum(1, "pend" if narrow else "pending", [q.pending for q in view.shown]),
-            _sum(0, "run" if narrow else "running", [q.running for q in view.shown]),
-            _sum(3, "held", [q.held for q in view.shown]),
+            Item(
+                each.rank,
+                [
+                    (f"{each.short if width < 100 else each.label} ", "soft"),
+                    (each.text, "warn" if words.UNKNOWN in each.text else "strong"),
+                ],
+            )
+            for each in self._sums
         ]
-        submitted = [q.submitted for q in view.shown if q.cycle == view.cycle]
-        sums.append(_sum(4, "sub" if narrow else "submitted last pass", submitted, "+"))
-        return self.paint(spread(sums, _how(view), width), width)
-
-
-def _sum(rank: int, label: str, values: Sequence[int | None], sign: str = "") -> Item:
-    text = words.total(values)
-    style = "warn" if words.UNKNOWN in text else "strong"
-    sign = sign if text.strip("0?") else ""
-    return Item(rank + 3, [(f"{label} ", "soft"), (f"{sign}{text}", style)])
-
-
-def _how(view: View) -> list[Item]:
-    row = f"{view.row + 1}/{len(view.shown)}"
-    if view.filter:
-        row += f" of {view.of}"
-    return [
-        Item(0, [(f"◆ {view.marked} marked", "key")] if view.marked else []),
-        Item(1, [(f"/{view.filter}", "key")] if view.filter else []),
-        Item(2 if view.filter else 9, [(row, "soft" if view.filter else "dim")]),
-    ]
+        row = f"{view.row + 1}/{view.shown}"
+        if view.filter:
+            row += f" of {view.of}"
+        right = [
+            Item(0, [(f"◆ {view.marked} marked", "key")] if view.marked else []),
+            Item(1, [(f"/{view.filter}", "key")] if view.filter else []),
+            Item(2 if view.filter else 9, [(row, "soft" if view.filter else "dim")]),
+        ]
+        return self.paint(spread(sums, right, width), width)
