@@ -14,8 +14,8 @@ import shlex
 import tempfile
 from collections.abc import Mapping
 from functools import reduce
-from importlib.abc import Traversable
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from operator import truediv
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -44,6 +44,7 @@ class LocalBatch(Batch[LocalParams]):
     """Counts pilots by the locks that their shims hold, and starts those that wait."""
 
     params = LocalParams
+    tended = True
 
     def __init__(self, params: LocalParams) -> None:
         super().__init__(params)

@@ -212,6 +212,8 @@ def _take_back(folder: Path) -> list[str]:
             with _pilot_gone(folder / RUNNING / name) as gone:
                 if gone:
                     lines.append(_give_another_try(folder, name))
+        except FileNotFoundError:
+            continue  # it ended meanwhile
         except OSError as error:
             lines.append(f"cannot take back {clean(str(folder / RUNNING / name))}: {error}")
     return lines
@@ -239,10 +241,13 @@ def _pilot_gone(path: Path) -> Iterator[bool]:
         return
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # What we locked may have ended and been moved since we opened it.
-        yield os.path.samestat(os.fstat(fd), path.lstat())
-    except (BlockingIOError, FileNotFoundError):
-        yield False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            gone = False
+        else:
+            # What we locked may have ended and been moved since we opened it.
+            gone = os.path.samestat(os.fstat(fd), path.lstat())
+        yield gone
     finally:
         os.close(fd)
