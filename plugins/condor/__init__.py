@@ -1,0 +1,1 @@
+"""HTCondor: what its batch and submit plug-ins share."""
