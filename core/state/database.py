@@ -39,7 +39,11 @@ def open_database(path: Path, migrations: Sequence[str], *, durable: bool) -> sq
 def open_readonly(path: Path) -> sqlite3.Connection:
     """Open an existing database for reading while another process may write it."""
     connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5
+        f"{path.resolve().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=5,
     )
     connection.row_factory = sqlite3.Row
     return connection
