@@ -105,6 +105,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def _changed(self, change: Change) -> None:
         if self.read_only != self._was_read_only:
             self._was_read_only = self.read_only
+            self.say("")
             for screen in self.screen_stack:
                 screen.refresh_bindings()
 

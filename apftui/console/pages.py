@@ -21,6 +21,8 @@ from core.model.submission import Intent, IntentState
 from core.model.text import clean
 from core.settings.schema import EffectiveValue
 
+LONGEST_RULE = 100
+"""Cells: a longer one leads the eye nowhere."""
 _INTENT_INK = {
     IntentState.INTENT: "warn",
     IntentState.CONFIRMED: "good",
@@ -31,7 +33,8 @@ _ACTION_INK = {"asked": "warn", "applied": "good", "failed": "bad"}
 
 
 def heading(title: str, width: int, note: str = "") -> Line:
-    """Return a section's title, and a thin line to the right edge."""
+    """Return a section's title, and a thin line to its right."""
+    width = min(width, LONGEST_RULE)
     title = clean(title)[: max(0, width - 4)]
     note = clean(f"  {note}" if note else "")[: max(0, width - 5 - len(title))]
     line: list[Span] = [(f" {title}", "strong"), (f"{note} ", "soft")]
@@ -85,17 +88,24 @@ def steps(decision: Decision, width: int) -> list[Line]:
 def why(queue: QueueStatus, width: int) -> list[Line]:
     """Return state and last decision of a queue."""
     word = words.STATES[queue.state]
-    lines = wrapped([(f"   {word.glyph} {word.word}  ", word.style)], queue.reason, width)
+    lines = wrapped([(f"   {word.glyph} {word.word}  ", word.style)], _news(queue), width)
     return lines + (steps(queue.decision, width) if queue.decision else [])
+
+
+def _news(queue: QueueStatus) -> str:
+    """Return the reason of the state, unless the decision says just that."""
+    decision = queue.decision
+    said = {decision.blind_because, *(s.reason for s in decision.steps)} if decision else set()
+    return "" if queue.reason in said else queue.reason
 
 
 def queue(detail: QueueDetail, width: int, elapsed: float) -> list[Line]:
     """Return all about one queue; `elapsed` is the seconds since `detail` was told."""
     status = detail.status
     lines: list[Line] = []
-    if status.reason:
+    if news := _news(status):
         word = words.STATES[status.state]
-        lines += wrapped([(f"   {word.glyph} {word.word}  ", word.style)], status.reason, width)
+        lines += [*wrapped([(f" {word.glyph} ", word.style)], news, width), []]
     if status.decision is None:
         lines += [heading("Decision", width), [("   not decided yet", "soft")]]
     else:
@@ -224,19 +234,21 @@ def _action(action: Action, width: int) -> list[Line]:
 
 
 def _settings(values: Sequence[EffectiveValue], width: int) -> Iterable[list[Line]]:
-    layer = max((len(value.layer) for value in values), default=0)
-    layer = min(layer, 12)
-    key = min(max((len(value.key) for value in values), default=0), max(18, width // 3))
-    for value in values:
-        overridden = value.layer == "override"
+    key = min(max((len(v.key) for v in values), default=0), max(18, width // 3))
+    layer = min(max((len(v.layer) for v in values), default=0), 12)
+    value = min(max((len(setting(v.value)) for v in values), default=0), 48)
+    for each in values:
+        overridden = each.layer == "override"
         first: list[Span] = [
-            (f"   {fitted(value.key, key)} ", "" if overridden else "soft"),
-            (f"{fitted(value.layer, layer)} ", "warn" if overridden else "dim"),
+            (f"   {fitted(each.key, key)} ", "" if overridden else "soft"),
+            (f"{fitted(each.layer, layer)} ", "warn" if overridden else "dim"),
         ]
-        lines = wrapped(first, setting(value.value), width, "strong" if overridden else "")
-        if value.where and width >= 120:
-            lines[0] = [*lines[0], (f"   {value.where}", "dim")]
-        yield lines
+        ink = "strong" if overridden else ""
+        told = setting(each.value)
+        if each.where and width >= 120 and len(told) <= value:
+            yield [[*first, (fitted(told, value), ink), (f"   {each.where}", "dim")]]
+        else:
+            yield wrapped(first, told, width, ink)
 
 
 def setting(value: Any) -> str:

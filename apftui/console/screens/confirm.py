@@ -45,7 +45,7 @@ class Dialog(ModalScreen[str | None]):
     @property
     def room(self) -> int:
         """Cells for text."""
-        return min(76, self.app.size.width) - (2 if self.app.size.height < 18 else 4)
+        return min(66, self.app.size.width) - (2 if self.app.size.height < 18 else 4)
 
 
 class Confirm(Dialog):

@@ -62,6 +62,7 @@ class Overview(ConsoleScreen):
 
     def on_filter_box_typed(self, message: FilterBox.Typed) -> None:
         self.table.set_filter(message.text)
+        self.table.go_to(self._before)
 
     def on_filter_box_closed(self, message: FilterBox.Closed) -> None:
         self.query_one(Why).display = True
