@@ -62,6 +62,7 @@ def _kind(schedd: str, group: Ad) -> str:
     status = number(group, "JobStatus")
     if status not in _KIND:
         raise SourceError(
-            f"schedd {schedd} has pilots with JobStatus {status}", "nobody knows what that means"
+            f"schedd {schedd} has pilots with JobStatus {status}, which is not known here",
+            f"look at them: condor_q -name {schedd} -constraint 'JobStatus == {status}'",
         )
     return _KIND[status]

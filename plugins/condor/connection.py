@@ -50,7 +50,7 @@ class Pool:
             ) from error
 
     def ask(self, name: str | None, question: Callable[[Any], T]) -> tuple[str, T]:
-        """Ask a schedd something that changes nothing; return its name and the answer.
+        """Ask a schedd what may be asked twice; return its name and the answer.
 
         Raise SourceError for whatever is no answer.
         """

@@ -60,27 +60,28 @@ def _wishes(params: HtcondorSubmitParams) -> list[tuple[str, str]]:
 
 
 def _variables(job: PilotJob) -> dict[str, str]:
-    """Return AutoPyFactory's environment, the id that a pilot claims payloads with, the rest."""
-    queue = literal("the queue's name", job.queue)
+    """Return AutoPyFactory's environment, the operator's over it, and the pilot's own ids."""
     factory = literal("the factory's name", job.factory)
-    ours = {
+    common = {
         "PANDA_JSID": factory,
         "APFFID": factory,
+        "FACTORYQUEUE": literal("the queue's name", job.queue),
+        "FACTORYUSER": _user(),
+    }
+    ids = {
         "APFCID": _JOB,
         "FACTORY_JOBID": f"{socket.gethostname()}#{_JOB}",
-        "FACTORYQUEUE": queue,
-        "FACTORYUSER": _user(),
         "APF_PILOT": f"{job.submission}.$(Process)",
     }
     theirs = {}
     for name, value in job.environment.items():
         what = f"environment variable {clean(name, 100)}"
-        if identifier(what, name) in ours:
+        if identifier(what, name) in ids:
             raise SubmitRefused(
-                f"{what} is the factory's own", "take it out of the queue's environment"
+                f"{what} is the pilot's own id", "take it out of the queue's environment"
             )
         theirs[name] = literal(what, value)
-    return ours | theirs
+    return common | theirs | ids
 
 
 def _user() -> str:

@@ -105,4 +105,7 @@ def number(ad: Ad, attribute: str) -> int:
     value = ad.get(attribute)
     if isinstance(value, int):
         return value
-    raise SourceError(f"a schedd's answer without {attribute}: {clean(str(ad), 200)}")
+    raise SourceError(
+        f"a schedd's answer has no {attribute}: {clean(' '.join(str(ad).split()), 300)}",
+        "look at the job with condor_q -long: what took it away?",
+    )

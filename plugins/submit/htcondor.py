@@ -70,7 +70,6 @@ class HtcondorSubmit(Submit[HtcondorParams, HtcondorSubmitParams]):
 
             return schedd.act(JobAction.Remove, constraint)
 
-        # What is asked twice is removed once.
         done = self._pool.ask(schedd, action)[1]
         if refused := done["TotalPermissionDenied"] + done["TotalError"]:
             raise SourceError(

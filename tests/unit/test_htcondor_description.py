@@ -13,6 +13,7 @@ from core.model.submission import PilotJob
 from plugins.condor.description import describe
 from plugins.condor.params import HtcondorSubmitParams
 
+HOST = socket.gethostname()
 ESC = "\x1b"
 
 
@@ -55,10 +56,10 @@ def test_a_description_word_by_word() -> None:
         "output = $(Cluster).$(Process).out\n"
         "error = $(Cluster).$(Process).err\n"
         "log = $(Cluster).$(Process).log\n"
-        "environment = \"PANDA_JSID='cern-01' APFFID='cern-01' APFCID='$(Cluster).$(Process)'"
-        f" FACTORY_JOBID='{socket.gethostname()}#$(Cluster).$(Process)'"
-        f" FACTORYQUEUE='BNL_PROD' FACTORYUSER='{getpass.getuser()}'"
-        " APF_PILOT='2222.$(Process)' SITE='it''s \"\"x\"\"'\"\n"
+        "environment = \"PANDA_JSID='cern-01' APFFID='cern-01' FACTORYQUEUE='BNL_PROD'"
+        f" FACTORYUSER='{getpass.getuser()}' SITE='it''s \"\"x\"\"'"
+        f" APFCID='$(Cluster).$(Process)' FACTORY_JOBID='{HOST}#$(Cluster).$(Process)'"
+        " APF_PILOT='2222.$(Process)'\"\n"
         "leave_in_queue = (JobStatus == 4 || JobStatus == 3)"
         " && time() - EnteredCurrentStatus < 900\n"
         'My.APFFactory = "cern-01"\n'
@@ -121,10 +122,16 @@ def test_an_environment_variable_that_is_no_name_is_refused(name: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["APF_PILOT", "APFCID", "PANDA_JSID", "FACTORYQUEUE"])
-def test_the_factorys_own_environment_is_refused(name: str) -> None:
-    with pytest.raises(SubmitRefused, match=f"environment variable {name} is the factory's own"):
+@pytest.mark.parametrize("name", ["APF_PILOT", "APFCID", "FACTORY_JOBID"])
+def test_a_pilots_own_ids_are_refused(name: str) -> None:
+    with pytest.raises(SubmitRefused, match=f"environment variable {name} is the pilot's own id"):
         described(environment={name: "x"})
+
+
+def test_what_all_pilots_are_told_can_be_changed_as_in_autopyfactory() -> None:
+    environment = line(described(environment={"PANDA_JSID": "other"}), "environment")
+    assert "PANDA_JSID='other'" in environment
+    assert "PANDA_JSID='cern-01'" not in environment
 
 
 @pytest.mark.parametrize(
