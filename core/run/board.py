@@ -35,7 +35,8 @@ class Board:
     """Rows by queue. Versions count all changes of one factory process."""
 
     def __init__(self) -> None:
-        self.version = 0
+        # A reader at 0 has nothing and is answered at once, so 0 is no version to wait at.
+        self.version = 1
         self._rows: dict[str, tuple[int, Row]] = {}
         self._gone: dict[str, int] = {}
         self._changed = anyio.Event()

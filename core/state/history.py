@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 
 from core.model.errors import StateError
 from core.state.database import open_database, open_readonly, transaction
+
+log = logging.getLogger("apftui.history")
 
 _MIGRATIONS = (
     """
@@ -49,6 +52,7 @@ class History:
     def record(self, cycle: int, at: float, rows: Iterable[Record]) -> None:
         """Keep the decisions of one pass. Raise StateError if they cannot be written."""
         database, path = self._of_day(at)
+        fresh: dict[str, tuple[int, str]] = {}
         with transaction(database, path) as db:
             for row in rows:
                 facts = json.dumps(row.facts, separators=(",", ":"))
@@ -68,7 +72,8 @@ class History:
                 )
                 assert made.lastrowid is not None
                 # A row that names submissions stays theirs alone.
-                self._last[row.queue] = (made.lastrowid, "" if row.submissions else digest)
+                fresh[row.queue] = (made.lastrowid, "" if row.submissions else digest)
+        self._last |= fresh  # only now are they there
 
     def close(self) -> None:
         """Close the day's file."""
@@ -105,10 +110,18 @@ def files(folder: Path) -> list[Path]:
 
 
 def recent(folder: Path, queue: str, limit: int) -> list[Record]:
-    """Return the newest decisions of a queue, newest first; works while no factory runs."""
+    """Return the newest decisions of a queue, newest first; works while no factory runs.
+
+    A damaged file costs its day. Raise sqlite3.OperationalError if one cannot be opened.
+    """
     found: list[Record] = []
     for path in reversed(files(folder)):
-        found.extend(_read(path, queue, limit - len(found)))
+        try:
+            found.extend(_read(path, queue, limit - len(found)))
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            log.warning("%s is damaged, its decisions are not shown: %s", path, error)
         if len(found) >= limit:
             break
     return found
