@@ -20,11 +20,16 @@ def prepare(folder: Path) -> None:
             "make it yourself, owned by the factory's user, or set [factory] state",
         ) from error
     kind = filesystem(folder)
-    if kind in _REMOTE or kind.startswith("fuse."):
+    if is_remote(kind):
         raise StateError(
             f"the state folder {folder} is on {kind}, where locks do not hold",
             "set [factory] state to a folder on a local disk",
         )
+
+
+def is_remote(kind: str) -> bool:
+    """Tell whether locks may not hold between hosts on a type of file system."""
+    return kind in _REMOTE or kind.startswith("fuse.")
 
 
 def filesystem(folder: Path) -> str:
