@@ -62,9 +62,14 @@ async def run_factory(
     started_by: str,
     *,
     cycles: int | None = None,
+    temporary: bool = False,
     ready: Callable[[Factory], None] = lambda _: None,
 ) -> None:
-    """Run a factory until it is stopped. Raise InUse if another one has the state folder."""
+    """Run a factory until it is stopped, or for so many passes.
+
+    A `temporary` one ends with its terminal, and its pilots with it. Raise InUse if another
+    factory has the state folder.
+    """
     table = layers.base.factory
     path = socket_path(table, os.environ)
     state = await open_state(table, started_by)
@@ -85,9 +90,11 @@ async def run_factory(
         raise
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_signals, factory)
-            await factory.run(serve, cycles)
+            tasks.start_soon(_signals, factory, temporary)
+            await factory.run(serve, cycles, remove_pilots=temporary)
             tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
     finally:
         notify("STOPPING=1")
         with anyio.CancelScope(shield=True):
@@ -96,11 +103,17 @@ async def run_factory(
         log.info("factory %s has stopped", table.name)
 
 
-async def _signals(factory: Factory) -> None:
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what went wrong first: the task groups around it say nothing to anybody."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _signals(factory: Factory, temporary: bool) -> None:
     wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     with anyio.open_signal_receiver(*wanted) as signals:
         async for number in signals:
-            if number != signal.SIGHUP:
+            if number != signal.SIGHUP or temporary:
                 log.info(
                     "%s: stopping when what is in flight has ended", signal.Signals(number).name
                 )
@@ -128,7 +141,7 @@ def notify(state: str) -> None:
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), required=True)
+@click.option("--config", type=click.Path(path_type=Path, readable=False), required=True)
 @click.option("--started-by", default="console")
 def main(config: Path, started_by: str) -> None:
     """Run a factory in the background: its log is `factory.log` in its state folder."""
@@ -139,8 +152,12 @@ def main(config: Path, started_by: str) -> None:
         anyio.run(run_factory, layers, started_by)
     except (ApftuiError, OSError) as error:
         click.echo(f"apftui: {error}", err=True)
-        log.error("%s", error)
+        if logging.getLogger().handlers:
+            log.error("%s", error)
         sys.exit(1)
+    except Exception:
+        log.exception("the factory broke")
+        raise
 
 
 if __name__ == "__main__":

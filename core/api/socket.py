@@ -1,6 +1,7 @@
 """Where the control socket is, and how it is bound so that only those meant can connect."""
 
 import grp
+import hashlib
 import os
 import socket
 import tempfile
@@ -13,17 +14,68 @@ from core.settings.schema import FactoryTable
 _LONGEST = 107  # sun_path holds 108 bytes with the final zero
 
 
+SYSTEM = Path("/run/apftui")
+"""`RuntimeDirectory=apftui` of a systemd unit."""
+
+
 def socket_path(factory: FactoryTable, environ: Mapping[str, str]) -> Path:
     """Return the socket of a factory: $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR, or its state folder.
 
     Raise StateError if the path is too long for a Unix socket.
     """
-    folder = factory.state
     if runtime := environ.get("RUNTIME_DIRECTORY"):
-        folder = Path(runtime.split(":")[0])
-    elif runtime := environ.get("XDG_RUNTIME_DIR"):
-        folder = Path(runtime) / "apftui"
-    path = folder / f"{factory.name}.sock"
+        return _fitting(Path(runtime.split(":")[0]) / f"{factory.name}.sock")
+    if (runtime := environ.get("XDG_RUNTIME_DIR")) and _ours(Path(runtime)):
+        return _fitting(_shared(Path(runtime), factory))
+    return _fitting(factory.state / f"{factory.name}.sock")
+
+
+def find_socket(factory: FactoryTable, environ: Mapping[str, str]) -> Path:
+    """Return where the factory listens; where it would if it ran as `environ` says if it does not.
+
+    Whoever asks rarely has the environment that the factory was started in.
+    """
+    usual = socket_path(factory, environ)
+    own = Path(f"/run/user/{os.getuid()}")
+    name = f"{factory.name}.sock"
+    places = [usual, factory.state / name, _shared(own, factory)]
+    if factory.started_by == "systemd":
+        places += [SYSTEM / name, own / "apftui" / name]
+    return next((place for place in places if listens(place)), usual)
+
+
+def _shared(runtime: Path, factory: FactoryTable) -> Path:
+    """Return a name of its own in a folder that factories of one user share, also equal ones."""
+    digest = hashlib.sha256(os.fsencode(factory.state)).hexdigest()[:8]
+    return runtime / "apftui" / f"{factory.name}-{digest}.sock"
+
+
+def _ours(runtime: Path) -> bool:
+    # After `su` it is still the folder of the account before.
+    try:
+        return runtime.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def listens(path: Path) -> bool:
+    """Tell whether a process listens on a socket, also one that this account may not use."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except PermissionError:
+            return True  # whoever it is will be told so
+        except OSError:
+            return False
+    return True
+
+
+def _fitting(path: Path) -> Path:
     length = len(os.fsencode(path))
     if length > _LONGEST:
         raise StateError(

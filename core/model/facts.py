@@ -61,6 +61,13 @@ class BatchFacts(Frozen):
         return (self.pending or 0) + (self.held or 0) + self.in_flight
 
     @property
+    def among_p(self) -> str:
+        """What of P does not simply wait, in words to put behind P; often empty."""
+        parts = ((self.held, "held"), (self.in_flight, "in flight"))
+        told = [f"{n} {what}" for n, what in parts if n]
+        return f" ({', '.join(told)})" if told else ""
+
+    @property
     def u(self) -> int:
         """U of the formulas: running pilots."""
         return self.running or 0

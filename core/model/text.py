@@ -1,22 +1,17 @@
 """Text from outside is hostile until it went through `clean`."""
 
-import unicodedata
-
-# Bidirectional controls reorder what stands around them; line and paragraph separators break rows.
-_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-
 
 def clean(text: str, limit: int = 1000) -> str:
-    """Return `text` as one line in which every control character is visible.
+    """Return `text` as one line of at most `limit` characters, all of them visible.
 
-    C0, DEL, C1, bidirectional and other format controls, surrogates and line separators become
-    `\\xNN` or `\\uNNNN`; what exceeds `limit` characters is cut and marked with `…`.
+    What is no printable character (C0, DEL, C1, bidirectional and other format controls,
+    separators but the space, surrogates, private and unassigned code points) becomes `\\xNN` or
+    `\\uNNNN`; what exceeds `limit` is cut and marked with `…`.
     """
-    if len(text) > limit:
-        text = text[: limit - 1] + "…"
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_visible(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
+    shown = text[: limit + 1]
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else _visible(c) for c in shown)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 def _visible(char: str) -> str:

@@ -23,7 +23,7 @@ from core.run.services import Services
 from core.run.views import FactoryStatus
 from core.run.writer import Writer
 from core.settings.load import Layers, read_layers, resolve
-from core.settings.overrides import find
+from core.settings.overrides import paused_because
 from core.settings.schema import Settings
 from core.state import clock
 
@@ -66,16 +66,22 @@ class Factory:
     # -- life --------------------------------------------------------------------------------
 
     async def run(
-        self, serve: Callable[["Factory"], Awaitable[None]], cycles: int | None = None
+        self,
+        serve: Callable[["Factory"], Awaitable[None]],
+        cycles: int | None = None,
+        *,
+        remove_pilots: bool = False,
     ) -> None:
         """Run until stopped, or for so many passes; then finish what is in flight.
 
-        `serve` opens the control API and returns.
+        `serve` opens the control API and returns. `remove_pilots`: they end with the factory.
         """
+        self._remove_pilots = remove_pilots
         try:
             async with anyio.create_task_group() as tasks:
                 await self._services.start(tasks)
                 await self._set_aside_orphans(self.generation.settings)
+                self._refresh()  # whoever asks first sees all queues
                 await serve(self)
                 await self._services.first_answers()
                 await self._run_passes(cycles)
@@ -214,10 +220,7 @@ class Factory:
         self.board.tell()
 
     def _paused_because(self, queue: str) -> str:
-        entry = find(self._changes.overrides, queue, "paused")
-        if entry is None or entry.orphaned:
-            return "paused in the settings"
-        return f"paused by {entry.by}: {entry.why}" if entry.why else f"paused by {entry.by}"
+        return paused_because(self._changes.overrides, queue)
 
     def status(self) -> FactoryStatus:
         """Return what there is to say about the factory itself."""

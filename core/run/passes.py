@@ -160,7 +160,9 @@ class Passes:
             if question.counted_at is not None and not decision.blind:
                 self._decided_on[queue.name] = (queue.batch, question.counted_at)
             records.append(_record(question, decision, self.cycle, submissions))
-            if submissions:
+            if not submissions:
+                generation.submitter(queue).refused.pop(queue.name, None)
+            else:
                 orders.append(self._order(generation, queue, decision.submit, submissions))
         return records, orders
 

@@ -119,7 +119,8 @@ class Worker:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
         # Opened here, in the main thread: PDEATHSIG follows the thread that forks.
         self._process = await anyio.open_process(
-            [sys.executable, "-m", "core.run.child", str(os.getpid())],
+            # -P: a folder `core` where the factory was started is not ours.
+            [sys.executable, "-P", "-m", "core.run.child", str(os.getpid())],
             stderr=self._said,
         )
         assert self._process.stdout is not None

@@ -14,7 +14,7 @@ from core.settings.overrides import FILE, NO_OVERRIDES, Override, Overrides
 from core.settings.problems import Problem, raise_all
 from core.settings.queue import check_defaults, resolve_queue
 from core.settings.registry import plugin_class
-from core.settings.schema import Orphan, QueueSettings, Settings
+from core.settings.schema import FactoryTable, Orphan, QueueSettings, Settings
 from core.settings.suggest import did_you_mean
 from core.settings.tables import (
     Source,
@@ -72,6 +72,17 @@ def read_layers(path: Path) -> Layers:
         raise SettingsError(f"{source.where}: [factory] is not usable")
     settings = Settings(path=path, factory=factory, wms=wms, batch=batch, queues=queues)
     return Layers(settings, layers, known)
+
+
+def read_factory(path: Path) -> FactoryTable:
+    """Read table `[factory]` alone: it tells where a factory is, whatever is wrong with queues."""
+    raw, _ = take_odd_values(read_toml(path))
+    source = Source(clean(str(path)), path.parent, [])
+    factory = factory_table(source, raw)
+    raise_all(source.problems)
+    if factory is None:
+        raise SettingsError(f"{source.where}: [factory] is not usable")
+    return factory
 
 
 def resolve(layers: Layers, overrides: Overrides) -> Settings:

@@ -109,6 +109,14 @@ def find(overrides: Overrides, queue: str, key: str) -> Override | None:
     return next((e for e in overrides.entries if (e.queue, e.key) == (queue, key)), None)
 
 
+def paused_because(overrides: Overrides, queue: str) -> str:
+    """Say who paused a queue that is paused, and why."""
+    entry = find(overrides, queue, "paused")
+    if entry is None or entry.orphaned:
+        return "paused in the settings"
+    return f"paused by {entry.by}: {entry.why}" if entry.why else f"paused by {entry.by}"
+
+
 def expired(overrides: Overrides, now: float) -> tuple[Override, ...]:
     """Return those whose time is over; `now` is Unix time."""
     return tuple(e for e in overrides.entries if e.until is not None and e.until <= now)

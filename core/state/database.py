@@ -38,8 +38,10 @@ def open_database(path: Path, migrations: Sequence[str], *, durable: bool) -> sq
 
 def open_readonly(path: Path) -> sqlite3.Connection:
     """Open an existing database for reading while another process may write it."""
+    # A writer keeps a WAL. Without one nobody writes, and SQLite must not leave one there for us.
+    alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
     connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=ro",
+        f"{path.resolve().as_uri()}?mode=ro{alone}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,

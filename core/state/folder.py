@@ -19,6 +19,11 @@ def prepare(folder: Path) -> None:
             f"cannot make the state folder {folder}: {error.strerror}",
             "make it yourself, owned by the factory's user, or set [factory] state",
         ) from error
+    refuse_remote(folder)
+
+
+def refuse_remote(folder: Path) -> None:
+    """Raise StateError if an existing folder is on a network file system."""
     kind = filesystem(folder)
     if is_remote(kind):
         raise StateError(
@@ -50,15 +55,8 @@ def instance(folder: Path) -> str:
     factory's own pilots would look like another's.
     """
     path = folder / "instance"
-    try:
-        return uuid.UUID(path.read_text().strip()).hex
-    except FileNotFoundError:
-        pass
-    except ValueError as error:
-        raise StateError(
-            f"{path} holds no uuid",
-            "put the APFInstance of this factory's pilots into it, or delete it if it has none",
-        ) from error
+    if (known := read_instance(folder)) is not None:
+        return known
     made = uuid.uuid4().hex
     fresh = path.with_suffix(".new")
     with fresh.open("w") as file:
@@ -67,3 +65,21 @@ def instance(folder: Path) -> str:
         os.fsync(file.fileno())
     fresh.rename(path)
     return made
+
+
+def read_instance(folder: Path) -> str | None:
+    """Return the id of a state folder, None if no factory ever used it."""
+    path = folder / "instance"
+    try:
+        return uuid.UUID(path.read_text().strip()).hex
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise StateError(
+            f"{path} holds no uuid",
+            "put the APFInstance of this factory's pilots into it, or delete it if it has none",
+        ) from error
+    except OSError as error:
+        raise StateError(
+            f"cannot read {path}: {error.strerror}", "ask as the factory's own account"
+        ) from error

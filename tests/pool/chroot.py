@@ -25,7 +25,8 @@ BUILD_TIMEOUT = 1200.0
 
 def _named_cache() -> Path:
     named = os.environ.get("APFTUI_TEST_CACHE")
-    return Path(named).absolute() if named else Path.home() / ".cache" / "apftui-tests"
+    # Not below root's home: the pool's accounts must get to what they share with the outside.
+    return Path(named).absolute() if named else Path("/var/cache/apftui-tests")
 
 
 # Read at import: tests get a home of their own, and none of the developer's settings.

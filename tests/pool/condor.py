@@ -231,6 +231,10 @@ class CondorPool:
         """The pool's root folder as this process can open it (not: a stable path)."""
         return self._sandbox.root
 
+    def account(self, name: str) -> Account:
+        """An account inside; the ids are the same outside, the name is not known there."""
+        return self._accounts[name]
+
     def run(
         self,
         *argv: str,
@@ -392,6 +396,8 @@ class CondorPool:
         layout.mount("-t", "overlay", "-o", layers, "overlay", folder.root)
         layout.kernel_filesystems()
         layout.bind(folder.logs, LOG_FOLDER)
+        # Made here, not in the layer: that would change the mode of /tmp or another known folder.
+        layout.setup.append(["mkdir", "-p", f"{folder.root}{folder.shared}"])
         layout.bind(folder.shared, folder.shared)
         with (folder.logs / "start.out").open("w") as output:
             return Sandbox(layout, ["condor_master", "-f"], output)
@@ -426,9 +432,11 @@ class CondorPool:
         token = self.run("condor_token_create", "-identity", f"{USER}@{DOMAIN}", user="root")
         self.token_dir.mkdir(parents=True)
         _write(self.token_dir / USER, token, 0o600)
+        account = self._accounts[USER]
+        for path in (self.token_dir, self.token_dir / USER):
+            os.chown(path, account.uid, account.gid)  # a factory runs as the jobs' owner
         lines = [f"{name} = {value}\n" for name, value in self.client_params.items()]
         _write(self.condor_config, "".join(lines))
-        account = self._accounts[USER]
         inside = self.root / account.home.lstrip("/") / ".condor" / "tokens.d"
         inside.mkdir(parents=True, mode=0o700)
         _write(inside / USER, token, 0o600)
@@ -454,7 +462,6 @@ def _lay_out(folder: RunFolder, condor: Account, config: str) -> None:
     folder.shared.mkdir()
     folder.shared.chmod(0o777)  # jobs run as nobody, and take files that others put there
     layer = folder.layer
-    (layer / str(folder.shared).lstrip("/")).mkdir(parents=True)
     _write(layer / "etc/condor/config.d/99-pool.config", config)
     _write(layer / "etc/hosts", f"127.0.0.1 {HOSTNAME} localhost {socket.gethostname()}\n")
     _write(layer / "etc/hostname", f"{HOSTNAME}\n")

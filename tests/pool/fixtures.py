@@ -50,7 +50,8 @@ def _start(config: pytest.Config) -> CondorPool:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             return CondorPool.start()
     except PoolUnavailableError as error:
-        refuse(str(error), _ENVIRONMENT)
+        reason = str(error)
+    refuse(reason, _ENVIRONMENT)
 
 
 def _end(pool: CondorPool, request: pytest.FixtureRequest) -> None:
