@@ -22,5 +22,6 @@ class MaxPending(Sched[MaxPendingParams]):
 
     def step(self, n: int, facts: Facts, params: MaxPendingParams) -> Step:
         room = params.maximum - facts.batch.p
-        reason = f"at most {params.maximum} pending, {facts.batch.p} are: room for {max(0, room)}"
+        there = f"{facts.batch.p} are{facts.batch.among_p}"
+        reason = f"at most {params.maximum} pending, {there}: room for {max(0, room)}"
         return Step(out=min(n, room), reason=reason)

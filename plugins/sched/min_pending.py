@@ -22,5 +22,6 @@ class MinPending(Sched[MinPendingParams]):
 
     def step(self, n: int, facts: Facts, params: MinPendingParams) -> Step:
         short = params.minimum - facts.batch.p
-        reason = f"at least {params.minimum} pending, {facts.batch.p} are: {max(0, short)} short"
+        there = f"{facts.batch.p} are{facts.batch.among_p}"
+        reason = f"at least {params.minimum} pending, {there}: {max(0, short)} short"
         return Step(out=max(n, short), reason=reason)

@@ -29,7 +29,7 @@ class Ready(Sched[ReadyParams]):
         words = [f"{activated} activated"]
         if params.offset:
             words.append(f"{params.offset} offset")
-        words.append(f"{p} pending")
+        words.append(f"{p} pending{facts.batch.among_p}")
         if answered > p:
             words.append(f"{answered - p} sent since that was measured")
         return Step(out=max(0, activated - params.offset - answered), reason=" - ".join(words))
