@@ -1,0 +1,5 @@
+"""`python -m apftui`."""
+
+from apftui.cli import main
+
+main(prog_name="apftui")
