@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from core.model.decision import Decision, Step, TraceStep
 from core.model.errors import ApftuiError
 from core.model.facts import Fact, Facts
@@ -98,10 +100,16 @@ class _Trace:
 
 def _run(link: Link, n: int, facts: Facts) -> Step:
     try:
-        step = link.plugin.step(n, facts, link.params)
+        step: Any = link.plugin.step(n, facts, link.params)
+        if isinstance(step, Step):
+            return Step(out=step.out, reason=step.reason)  # model_copy does not validate
+        said = clean(repr(step), 100)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        got = type(first["input"]).__name__
+        raise StepFailed(f"step {link.name}: {clean(what, 200)}, got {got}") from error
     except Exception as error:  # whatever a plug-in raises is the queue's problem, not ours
         text = clean(str(error), 200)
         raise StepFailed(f"step {link.name} raised {type(error).__name__}: {text}") from error
-    if not isinstance(step, Step):
-        raise StepFailed(f"step {link.name} returned {clean(repr(step), 100)}, not a Step")
-    return step
+    raise StepFailed(f"step {link.name} returned {said}, not a Step")

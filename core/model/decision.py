@@ -10,7 +10,7 @@ from core.model.frozen import Frozen
 class Step(Frozen):
     """What one sched plug-in makes of the number: `out`, and why in plain words."""
 
-    out: StrictInt
+    out: Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
     reason: str
 
 
