@@ -100,7 +100,6 @@ class ConsoleApp(App[None], inherit_bindings=False):
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen):
                 screen.tick()
-                screen.query("Header").refresh()
 
     def _changed(self, change: Change) -> None:
         if self.read_only != self._was_read_only:
@@ -194,8 +193,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def place_of(self, name: str) -> tuple[int, int]:
         """Return a queue's place in the overview and of how many; place -1 if filtered out."""
-        names = [queue.name for queue in self.overview.table.shown]
-        return names.index(name) if name in names else -1, len(names)
+        table = self.overview.table
+        return table.place_of(name), table.height
 
     def neighbour(self, name: str, by: int) -> str | None:
         """Move the overview's cursor from `name` by rows; return where it is then."""

@@ -128,12 +128,10 @@ def layout(width: int, longest_name: int) -> tuple[Place, ...]:
     # The first nine are the console's face: for these the name goes down to its least.
     room = width - MARGIN - NAME_MIN
     for column in sorted(COLUMNS[1:], key=lambda column: column.rank):
-        if column.rank == WHY.rank:
+        if column is WHY:
             room -= name - NAME_MIN
         if room < column.width + gap:
-            if column.rank < WHY.rank:
-                break
-            continue
+            break
         room -= column.width + gap
         shown.append(column)
     return tuple(_place([c for c in COLUMNS if c in shown], width, gap, name))

@@ -35,6 +35,7 @@ class Served:
         self.changes: list[ChangeRequest] = []
         self.reloads = 0
         self.polls = 0
+        self.hangs = False
         self.refuse: tuple[int, Problem] | None = None
         self.changing: Callable[[ChangeRequest], None] = lambda request: None
         self._news = asyncio.Event()
@@ -73,6 +74,8 @@ class Served:
 
     async def snapshot(self, request: web.Request) -> web.Response:
         self.polls += 1
+        while self.hangs:
+            await asyncio.sleep(0.05)
         after, limit = int(request.query["after"]), int(request.query["limit"])
         full = request.query["boot"] != self.boot or after == 0
         if full:

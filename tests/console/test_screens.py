@@ -115,11 +115,11 @@ async def test_a_change_that_came_too_late_shows_what_differs(socket: Path, same
 async def test_a_stale_screen_is_grey(socket: Path, same: Same) -> None:
     served = small()
     async with console(served, socket) as it:
-        before = {style for style in inks(it.app)}
+        before = set(inks(it.app))
         it.app.store.lose("no factory answers on /run/apftui/s")
         await it.pilot.pause()
         same("stale-80x24", it.text())
-        assert len({style for style in inks(it.app)}) < len(before)
+        assert len(set(inks(it.app))) < len(before)
 
 
 def inks(app: object) -> list[object]:

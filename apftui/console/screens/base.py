@@ -34,10 +34,13 @@ class ConsoleScreen(Screen[None]):
         super().__init__()
         self.console = console
         self.store = console.store
+        # Held, not looked up: the store may tell of news while the screen's parts go.
+        self.header = Header(self.store, console.ticks, console.wall, lambda: console.read_only)
+        self.page = Page()
+        self.why = Why()
 
     def compose(self) -> ComposeResult:
-        console = self.console
-        yield Header(self.store, console.ticks, console.wall, lambda: console.read_only)
+        yield self.header
         yield from self.body()
         yield KeyBar()
 
@@ -72,6 +75,7 @@ class ConsoleScreen(Screen[None]):
 
     def tick(self) -> None:
         """A second went by."""
+        self.header.refresh()
 
     def chosen(self, command: Command) -> Sequence[QueueStatus]:
         """Return the queues that `command` is about."""
@@ -79,8 +83,7 @@ class ConsoleScreen(Screen[None]):
 
     def say(self, message: Line | None) -> None:
         """Show what a command came to."""
-        for line in self.query(Why):
-            line.say(message)
+        self.why.say(message)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Grey what read-only mode forbids; a key without a queue to act on does nothing."""
@@ -123,12 +126,12 @@ class ConsoleScreen(Screen[None]):
 
     def scroll(self, by: int) -> None:
         """Move by lines; a screen with a cursor moves that."""
-        self.query_one(Page).move(by)
+        self.page.move(by)
 
     @property
     def page_height(self) -> int:
         """Lines of a page."""
-        return self.query_one(Page).size.height
+        return self.page.size.height
 
     def action_up(self) -> None:
         self.scroll(-1)

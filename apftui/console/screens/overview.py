@@ -1,6 +1,9 @@
 """All queues at a glance."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
@@ -10,8 +13,10 @@ from apftui.console.screens.base import ConsoleScreen
 from apftui.console.widgets.filter_box import FilterBox
 from apftui.console.widgets.queue_table import QueueTable
 from apftui.console.widgets.totals import Totals, View
-from apftui.console.widgets.why import Why
 from core.api.models import QueueStatus
+
+if TYPE_CHECKING:
+    from apftui.console.app import ConsoleApp
 
 
 class Overview(ConsoleScreen):
@@ -20,11 +25,17 @@ class Overview(ConsoleScreen):
     BINDINGS = commands.bindings("overview")
     AUTO_FOCUS = "QueueTable"
 
+    def __init__(self, console: ConsoleApp) -> None:
+        super().__init__(console)
+        self.table = QueueTable(self.store, console.ticks)
+        self.totals = Totals()
+        self.filter_box = FilterBox()
+
     def body(self) -> Sequence[Widget]:
-        self.table = QueueTable(self.store, self.console.ticks)
-        return [Totals(), self.alarms(), self.table, Why(), FilterBox()]
+        return [self.totals, self.alarms(), self.table, self.why, self.filter_box]
 
     def tick(self) -> None:
+        super().tick()
         self.table.tick()
 
     def chosen(self, command: Command) -> Sequence[QueueStatus]:
@@ -35,12 +46,12 @@ class Overview(ConsoleScreen):
 
     def on_queue_table_shown(self) -> None:
         factory = self.store.factory
-        self.query_one(Totals).count(self.table.shown, factory.cycle if factory else None)
+        self.totals.count(self.table.shown, factory.cycle if factory else None)
         self.on_queue_table_moved()
 
     def on_queue_table_moved(self) -> None:
         table = self.table
-        self.query_one(Why).show(table.current)
+        self.why.show(table.current)
         view = View(
             row=table.place,
             shown=table.height,
@@ -48,7 +59,7 @@ class Overview(ConsoleScreen):
             filter=table.filter,
             marked=len(table.marked),
         )
-        self.query_one(Totals).show(view)
+        self.totals.show(view)
 
     def on_queue_table_opened(self) -> None:
         self.action_open()
@@ -57,15 +68,15 @@ class Overview(ConsoleScreen):
 
     def action_filter(self) -> None:
         self._before = self.table.cursor
-        self.query_one(Why).display = False
-        self.query_one(FilterBox).open(self.table.filter)
+        self.why.display = False
+        self.filter_box.open(self.table.filter)
 
     def on_filter_box_typed(self, message: FilterBox.Typed) -> None:
         self.table.set_filter(message.text)
         self.table.go_to(self._before)
 
     def on_filter_box_closed(self, message: FilterBox.Closed) -> None:
-        self.query_one(Why).display = True
+        self.why.display = True
         self.table.focus()
         if message.cancelled:
             self.table.set_filter("")

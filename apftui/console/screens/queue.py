@@ -13,9 +13,7 @@ from apftui.console import commands, format, pages
 from apftui.console.commands import Command
 from apftui.console.screens.base import ConsoleScreen
 from apftui.console.store import Change
-from apftui.console.widgets.page import Page
 from apftui.console.widgets.paint import Item, Painted, spread
-from apftui.console.widgets.why import Why
 from core.api.models import QueueDetail, QueueStatus
 from core.model.errors import ApftuiError
 
@@ -56,9 +54,10 @@ class QueueScreen(ConsoleScreen):
         self._detail: QueueDetail | None = None
         self._told_at = 0.0
         self._problem = ""
+        self.title_line = QueueTitle(classes="body")
 
     def body(self) -> Sequence[Widget]:
-        return [QueueTitle(classes="body"), self.alarms(), Page(), Why()]
+        return [self.title_line, self.alarms(), self.page, self.why]
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -73,6 +72,7 @@ class QueueScreen(ConsoleScreen):
             self.ask()
 
     def tick(self) -> None:
+        super().tick()
         self._show()
 
     def chosen(self, command: Command) -> Sequence[QueueStatus]:
@@ -96,19 +96,18 @@ class QueueScreen(ConsoleScreen):
     def _show(self) -> None:
         if not self.is_mounted:
             return
-        page = self.query_one(Page)
-        width = page.size.width
+        width = self.page.size.width
         detail = self._detail if self._detail and self._detail.status.name == self.queue else None
         lines = []
         if self._problem:
             lines += pages.wrapped([(" ! ", "bad")], self._problem, width)
         if detail is not None:
             lines += pages.queue(detail, width, self.console.ticks() - self._told_at)
-        page.show(lines)
+        self.page.show(lines)
         seen = self.store.queues.get(self.queue)
         place, of = self.console.place_of(self.queue)
         at = f"{place + 1} of {of}" if place >= 0 else ""
-        self.query_one(QueueTitle).show(self.queue, seen.queue if seen else None, at)
+        self.title_line.show(self.queue, seen.queue if seen else None, at)
 
     def _turn(self, by: int) -> None:
         name = self.console.neighbour(self.queue, by)

@@ -10,7 +10,6 @@ from textual.widget import Widget
 from apftui.console import commands
 from apftui.console.screens.base import ConsoleScreen
 from apftui.console.store import Change
-from apftui.console.widgets.page import Page
 from apftui.console.widgets.paint import Line
 
 if TYPE_CHECKING:
@@ -28,19 +27,22 @@ class TextScreen(ConsoleScreen):
         self._lines = lines
 
     def body(self) -> Sequence[Widget]:
-        return [Page()]
+        return [self.page]
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.tick()
+        self._show()
 
     def on_resize(self) -> None:
-        self.tick()
+        self._show()
 
     def changed(self, change: Change) -> None:
-        self.tick()
+        self._show()
 
     def tick(self) -> None:
+        super().tick()
+        self._show()
+
+    def _show(self) -> None:
         if self.is_mounted:
-            page = self.query_one(Page)
-            page.show(self._lines(page.size.width))
+            self.page.show(self._lines(self.page.size.width))

@@ -92,7 +92,11 @@ class QueueTable(ScrollView, Painted, can_focus=True, inherit_bindings=False):
     @property
     def place(self) -> int:
         """Number of the cursor's row among those shown, from 0; -1 if there is none."""
-        return self._row.get(self.cursor, -1) if self.cursor else -1
+        return self.place_of(self.cursor) if self.cursor else -1
+
+    def place_of(self, name: str) -> int:
+        """Number of a queue's row, from 0; -1 if it is not shown."""
+        return self._row.get(name, -1)
 
     @property
     def height(self) -> int:
