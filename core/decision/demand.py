@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 
 class Sample(NamedTuple):
-    """P as one batch answer gave it; `at` is when that poll began."""
+    """P as one batch answer gave it: what it was at some time while the poll ran."""
 
-    at: float
+    began: float
+    ended: float
     p: int
 
 
@@ -23,7 +24,7 @@ def in_flight(now: Sample, sent: Sequence[Sent]) -> int:
 
     These are all of unresolved submissions, and of those confirmed after that poll began.
     """
-    return sum(s.n for s in sent if s.at is None or s.at >= now.at)
+    return sum(s.n for s in sent if s.at is None or s.at >= now.began)
 
 
 def covered(measured_at: float, samples: Sequence[Sample], sent: Sequence[Sent]) -> int | None:
@@ -32,11 +33,12 @@ def covered(measured_at: float, samples: Sequence[Sample], sent: Sequence[Sent])
     That is max(P now, P when it was measured + submitted since). A pilot that started meanwhile
     is no longer pending, but its payload may still stand among the activated ones of that
     measurement. `samples` are in order of time and end with the one that counts as now. None if
-    none is as old as the measurement: then nobody knows what was pending at that time.
+    none had ended when it was measured: then nobody knows what was pending at that time. (A poll
+    that still ran may have looked after a pilot had started.)
 
     All times are seconds of one clock that never goes back.
     """
-    then = next((s for s in reversed(samples) if s.at <= measured_at), None)
+    then = next((s for s in reversed(samples) if s.ended <= measured_at), None)
     if then is None:
         return None
     now = samples[-1]

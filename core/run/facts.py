@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from core.decision.demand import Sample, covered, in_flight
 from core.model.answers import BatchAnswer, BatchCount, WmsAnswer, WmsCount, WmsQuery
-from core.model.facts import BatchFacts, Facts, WmsFacts
+from core.model.facts import BatchFacts, Facts, Totals, WmsFacts
 from core.run.outstanding import Outstanding
 from core.run.source import Polled, Source
 from core.settings.schema import QueueSettings, Settings
@@ -41,8 +41,13 @@ class BatchSource:
         if last is None or (self._answers and self._answers[-1][0] is last):
             return
         self._answers.append((last, {c.queue: c for c in last.answer.counts}))
-        while len(self._answers) > 1 and self._answers[1][0].began < horizon:
+        while len(self._answers) > 1 and self._answers[1][0].ended <= horizon:
             self._answers.popleft()
+
+    @property
+    def oldest(self) -> float | None:
+        """When the poll of the oldest answer kept began (boottime)."""
+        return self._answers[0][0].began if self._answers else None
 
     def counts(self) -> Mapping[str, BatchCount]:
         """Return the newest counts; a queue that is not in them has no pilots."""
@@ -54,11 +59,12 @@ class BatchSource:
 
     def samples(self, queue: str) -> list[Sample]:
         """Return P of a queue in every answer kept, oldest first."""
-        return [Sample(polled.began, _p(counts.get(queue))) for polled, counts in self._answers]
+        return [_sample(polled, counts.get(queue)) for polled, counts in self._answers]
 
 
-def _p(count: BatchCount | None) -> int:
-    return count.pending + count.held if count else 0
+def _sample(polled: Polled[BatchAnswer], count: BatchCount | None) -> Sample:
+    p = count.pending + count.held if count else 0
+    return Sample(polled.began, polled.ended, p)
 
 
 class Sources:
@@ -70,13 +76,17 @@ class Sources:
 
     def remember(self, settings: Settings, now: float) -> None:
         """Keep what facts may still need of the batch systems' answers."""
-        horizon = self.horizon(settings, now)
+        oldest_demand = max(
+            (t.lag + t.timing.deadline + t.timing.max_age for t in settings.wms.values()),
+            default=0.0,
+        )
         for source in self.batch.values():
-            source.remember(horizon)
+            source.remember(now - oldest_demand)
 
-    def horizon(self, settings: Settings, now: float) -> float:
-        """Return the boottime of the oldest demand that can still count."""
-        return now - max((t.lag + t.timing.max_age for t in settings.wms.values()), default=0.0)
+    def oldest(self, now: float) -> float:
+        """Return the boottime since when submissions can matter to what is remembered."""
+        kept = (source.oldest for source in self.batch.values())
+        return min((began for began in kept if began is not None), default=now)
 
     def facts(self, queue: QueueSettings, outstanding: Outstanding, now: float) -> Facts:
         """Return what is known about a queue; totals are the pass's."""
@@ -136,14 +146,16 @@ class Sources:
             pending=count.pending,
             held=count.held,
             running=count.running,
-            in_flight=in_flight(Sample(polled.began, 0), sent),
+            in_flight=in_flight(_sample(polled, count), sent),
         )
 
-    def total(self, now: float) -> int | None:
-        """Return all pilots of the factory; None while some batch system cannot be counted."""
+    def totals(self, outstanding: Outstanding, now: float) -> Totals:
+        """Count all pilots, also of queues that are not due or have left the settings."""
         pilots = 0
-        for batch in self.batch.values():
-            if batch.source.fresh(now) is None:
-                return None
+        for name, batch in self.batch.items():
+            polled = batch.source.fresh(now)
+            if polled is None:
+                return Totals()
             pilots += sum(c.pending + c.held + c.running for c in batch.counts().values())
-        return pilots
+            pilots += in_flight(_sample(polled, None), outstanding.sent_to(name))
+        return Totals(pilots=pilots)

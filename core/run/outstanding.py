@@ -26,11 +26,11 @@ class Outstanding:
 
     def sent(self, queue: str, batch: str) -> list[Sent]:
         """Return what was sent for a queue to a batch system; unresolved ones count in full."""
-        return [
-            Sent(None if _open(i) else _receipt(i), i.n)
-            for i in self._of(queue)
-            if i.batch == batch and i.state is not IntentState.ABSENT
-        ]
+        return _sent(self._of(queue), batch)
+
+    def sent_to(self, batch: str) -> list[Sent]:
+        """Return what was sent to a batch system for any queue."""
+        return _sent((i for of in self._by_queue.values() for i in of.values()), batch)
 
     def blocking(self, queue: str) -> Intent | None:
         """Return the oldest intent of a queue whose outcome is not known, or is in conflict."""
@@ -60,6 +60,14 @@ class Outstanding:
 
     def _of(self, queue: str) -> Iterable[Intent]:
         return self._by_queue.get(queue, {}).values()
+
+
+def _sent(intents: Iterable[Intent], batch: str) -> list[Sent]:
+    return [
+        Sent(None if _open(i) else _receipt(i), i.n)
+        for i in intents
+        if i.batch == batch and i.state is not IntentState.ABSENT
+    ]
 
 
 def _open(intent: Intent) -> bool:

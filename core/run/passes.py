@@ -8,7 +8,7 @@ from core.decision.chain import Bound, Stop, max_submit
 from core.decision.queues import Decided
 from core.model.decision import Decision
 from core.model.errors import StateError
-from core.model.facts import Facts, Totals
+from core.model.facts import Facts
 from core.model.text import clean
 from core.run.decider import Decider, Question
 from core.run.generation import Generation
@@ -67,10 +67,10 @@ class Passes:
         ledger_down = await self._count()
         now = clock.boottime()
         generation.sources.remember(generation.settings, now)
-        horizon = generation.sources.horizon(generation.settings, now)
-        self._outstanding.forget(min(now - REMEMBERED_S, horizon))
+        self._outstanding.forget(min(now - REMEMBERED_S, generation.sources.oldest(now)))
         questions = self._questions(generation, now, ledger_down)
-        decided = await self._decider.decide(questions, self._totals(generation, questions, now))
+        totals = generation.sources.totals(self._outstanding, now)
+        decided = await self._decider.decide(questions, totals)
         records, orders = self._settle(generation, questions, decided, now)
         await self._keep(records)
         for order in orders:
@@ -136,11 +136,6 @@ class Passes:
             return Stop("ledger", ledger_down)
         why_not = submitter.why_not(queue.name)
         return Stop(*why_not) if why_not is not None else None
-
-    def _totals(self, generation: Generation, questions: Sequence[Question], now: float) -> Totals:
-        counted = generation.sources.total(now)
-        flying = sum(q.facts.batch.in_flight for q in questions)
-        return Totals(pilots=None if counted is None else counted + flying)
 
     def _settle(
         self,

@@ -11,7 +11,6 @@ import anyio
 from core.decision.chain import Stop, max_submit
 from core.model.decision import Decision
 from core.model.errors import NotFound
-from core.model.facts import Totals
 from core.model.submission import PilotJob
 from core.model.text import clean
 from core.run.decider import Decider, Question
@@ -52,9 +51,7 @@ class Plan:
                 self._question(queue, sources, now)
                 for _, queue in sorted(self.settings.queues.items())
             ]
-            counted = sources.total(now)
-            flying = sum(q.facts.batch.in_flight for q in questions)
-            totals = Totals(pilots=None if counted is None else counted + flying)
+            totals = sources.totals(self._outstanding, now)
             decider = Decider()
             try:
                 return [d.decision for d in await decider.decide(questions, totals)]
