@@ -430,11 +430,13 @@ class CondorPool:
     def _make_tokens(self) -> None:
         """One for the clients outside, the same for the grid manager, which runs as the user."""
         token = self.run("condor_token_create", "-identity", f"{USER}@{DOMAIN}", user="root")
-        self.token_dir.mkdir(parents=True)
-        _write(self.token_dir / USER, token, 0o600)
         account = self._accounts[USER]
-        for path in (self.token_dir, self.token_dir / USER):
-            os.chown(path, account.uid, account.gid)  # a factory runs as the jobs' owner
+        # A client passes over every token that is not its own file: one for us, and one for a
+        # factory that runs as the jobs' owner.
+        _write(self.token_dir / "ours", token, 0o600)
+        _write(self.token_dir / USER, token, 0o600)
+        os.chown(self.token_dir / USER, account.uid, account.gid)
+        self.token_dir.chmod(0o755)
         lines = [f"{name} = {value}\n" for name, value in self.client_params.items()]
         _write(self.condor_config, "".join(lines))
         inside = self.root / account.home.lstrip("/") / ".condor" / "tokens.d"
