@@ -11,7 +11,7 @@ from apftui.cli.command import Command, Common
 from apftui.cli.place import ask, place
 
 if TYPE_CHECKING:
-    from core.api.models import SourceStatus
+    from core.api.models import FactoryStatus, SourceStatus
 
 
 @click.command(cls=Command, example="apftui status --json")
@@ -34,7 +34,7 @@ def status(common: Common) -> None:
         [
             ("factory", f"{factory.name}, pid {factory.pid}, {factory.started_by}{stopping}"),
             ("settings", factory.config),
-            ("pass", f"{factory.cycle}, {show.age(factory.last_pass_age_s)} ago"),
+            ("pass", _pass(factory)),
             *((s.kind, f"{s.name} ({s.plugin}): {_source(s)}") for s in factory.sources),
             *(("ALARM", alarm) for alarm in factory.alarms),
             *(("set aside", f"{o.queue}: {o.key}: {o.problem}") for o in factory.orphans),
@@ -45,7 +45,7 @@ def status(common: Common) -> None:
     click.echo()
     numbers = ("ACTIVATED", "PENDING", "RUNNING", "HELD", "LAST", "AGE")
     show.table(
-        ("QUEUE", "STATE", *numbers, "BOUND BY"),
+        ("QUEUE", "STATE", *numbers, "BOUND BY", "REASON"),
         (
             (
                 q.name,
@@ -57,11 +57,18 @@ def status(common: Common) -> None:
                 show.last(q.decision),
                 show.age(q.batch.age_s),
                 (q.decision.bound_by or "-") if q.decision else "-",
+                q.reason,
             )
             for q in answer.queues
         ),
         right=numbers,
     )
+
+
+def _pass(factory: FactoryStatus) -> str:
+    if factory.last_pass_age_s is None:
+        return "none since the start"
+    return f"{factory.cycle}, {show.age(factory.last_pass_age_s)} ago"
 
 
 def _source(source: SourceStatus) -> str:

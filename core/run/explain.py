@@ -106,8 +106,9 @@ def why(decision: Decision | None, status: QueueStatus | None = None) -> str:
     if bound:
         step = bound[-1]
         return f"{n}: {step.plugin} lowered {step.in_} to {step.out}: {step.reason}"
-    told = [s for s in steps if s.out != s.in_] or list(steps)
-    return f"{n}: {told[-1].plugin}: {told[-1].reason}" if told else f"{n}: the chain is empty"
+    # If no step changed the number, the one that could have made it says why there is nothing.
+    step = next((s for s in reversed(steps) if s.out != s.in_), steps[0])
+    return f"{n}: {step.plugin}: {step.reason}"
 
 
 def _explain(

@@ -1,0 +1,114 @@
+"""`apftui decide`: a queue's chain on given numbers, and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.running import local_settings
+from tests.typed import Answer, apftui, tree
+
+QUEUES = """
+[queues.Q]
+chain = ["ready", "scale", "max-per-cycle", "min-per-cycle", "max-pending"]
+[queues.Q.sched]
+ready.offset = 4
+scale.factor = 0.5
+max-per-cycle.maximum = 100
+min-per-cycle.minimum = 0
+max-pending.maximum = 25
+[queues.R]
+chain = ["fixed"]
+[queues.R.sched.fixed]
+pilots_per_cycle = 5000
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "factory.toml"
+    file.write_text(local_settings(QUEUES))
+    return file
+
+
+def decide(config: Path, queue: str, *numbers: str) -> Answer:
+    answer = apftui("decide", queue, *numbers, "--config", config)
+    assert answer.code == 0, answer.err
+    return answer
+
+
+def decided(config: Path, queue: str, *numbers: str) -> Any:
+    return decide(config, queue, *numbers, "--json").json
+
+
+def test_the_worked_example_of_autopyfactory(config: Path) -> None:
+    before = tree(config.parent)
+    told = decided(config, "Q", "--activated", "100", "--pending", "10", "--running", "8")
+    assert list(told) == [
+        "queue",
+        "submit",
+        "remove",
+        "blind",
+        "blind_because",
+        "bound_by",
+        "steps",
+    ]
+    assert (told["submit"], told["remove"], told["bound_by"]) == (15, 0, "max-pending")
+    assert (told["blind"], told["blind_because"]) == (False, None)
+    assert [(s["plugin"], s["in"], s["out"]) for s in told["steps"]] == [
+        ("ready", 0, 86),
+        ("scale", 86, 43),
+        ("max-per-cycle", 43, 43),
+        ("min-per-cycle", 43, 43),
+        ("max-pending", 43, 15),
+    ]
+    assert all(s["reason"] for s in told["steps"])
+    assert tree(config.parent) == before
+
+
+def test_held_pilots_count_as_pending(config: Path) -> None:
+    numbers = ("--activated", "100", "--pending", "10", "--running", "8", "--held", "15")
+    assert decided(config, "Q", *numbers)["submit"] == 0
+
+
+@pytest.mark.parametrize("left_out", ["--activated", "--pending", "--running"])
+def test_a_number_that_is_not_given_is_unknown_and_the_chain_blind(
+    config: Path, left_out: str
+) -> None:
+    numbers = [n for n in ("--activated", "--pending", "--running") if n != left_out]
+    told = decided(config, "Q", *(word for n in numbers for word in (n, "5")))
+    assert told["blind"] is True
+    assert left_out.strip("-") in told["blind_because"]
+    assert (told["submit"], told["steps"], told["bound_by"]) == (0, [], None)
+
+
+def test_max_submit_bounds_whatever_a_plugin_says(config: Path) -> None:
+    told = decided(config, "R", "--pending", "0", "--running", "0")
+    assert (told["submit"], told["bound_by"]) == (1000, "max_submit")
+
+
+def test_for_people_it_is_a_table_of_steps(config: Path) -> None:
+    out = decide(config, "Q", "--activated", "9", "--pending", "1", "--running", "0").out
+    assert out.startswith("Q: submit 2, bound by scale\n")
+    assert "ready" in out
+    assert "9 activated - 4 offset - 1 pending" in out
+    blind = decide(config, "Q").out
+    assert "blind" in blind
+    assert "activated is unknown" in blind
+
+
+def test_a_queue_that_is_not_there_is_named_with_the_nearest(config: Path) -> None:
+    answer = apftui("decide", "q", "--config", config)
+    assert answer.code == 1
+    assert answer.err == "apftui: there is no queue q; did you mean Q?\n"
+
+
+def test_an_operators_override_counts(config: Path) -> None:
+    state = config.parent / "state"
+    state.mkdir()
+    (state / "overrides.toml").write_text(
+        'version = 1\naction = "a"\n[[entries]]\nqueue = "Q"\nkey = "sched.max-pending.maximum"\n'
+        'value = 12\nby = "me"\nat = 1.0\nwhy = ""\naction = "a"\n'
+    )
+    told = decided(config, "Q", "--activated", "100", "--pending", "10", "--running", "8")
+    assert told["submit"] == 2
