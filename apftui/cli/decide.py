@@ -39,7 +39,8 @@ def decide(
 ) -> None:
     """Run a queue's chain on given numbers.
 
-    No source is asked, no factory needed. A number that is not given is unknown, and a chain that needs it is blind.
+    No source is asked, no factory needed. A number that is not given is unknown, and a chain that
+    needs it is blind.
     """
     from core.decision.chain import Link, max_submit
     from core.decision.queues import Due, decide_all

@@ -73,8 +73,9 @@ def list_(common: Common, unresolved: bool) -> None:
 def resolve(common: Common, submission: str, outcome: str, why: str) -> None:
     """Say what became of an unresolved submission.
 
-    For a schedd that never answers again. absent: it has none of these pilots and never will; confirmed: it has all of them. The
-    factory takes your word: if it is wrong, pilots are doubled or forgotten.
+    For a schedd that never answers again. absent: it has none of these pilots and never will;
+    confirmed: it has all of them. The factory takes your word: if it is wrong, pilots are doubled
+    or forgotten.
     """
     from core.api.models import Intent, ResolveRequest
 

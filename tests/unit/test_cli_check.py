@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import local_settings
+from tests.running import REPOSITORY, local_settings
 from tests.typed import apftui, tree
 
 
@@ -37,6 +37,14 @@ def test_every_problem_has_its_line(config: Path) -> None:
     assert told.code == 1
     assert told.json["ok"] is False
     assert sum("[queues." in line for line in told.json["problems"]) == 2
+
+
+def test_the_settings_of_the_readme_are_good(config: Path) -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    example = readme.partition("```toml\n")[2].partition("```")[0]
+    config.write_text(example.replace('"/var/lib/apftui"', '"state"'))
+    answer = apftui("check", "--config", config)
+    assert (answer.code, answer.err) == (0, "")
 
 
 @pytest.mark.parametrize(

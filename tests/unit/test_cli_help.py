@@ -111,11 +111,12 @@ def test_without_settings_it_names_the_places(command: list[str], home: Path) ->
 def test_common_options_stand_before_or_after_the_command(tmp_path: Path) -> None:
     file = tmp_path / "factory.toml"
     file.write_text(local_settings("[queues.Q]"))
-    for args in (
+    orders: list[list[str | Path]] = [
         ["--config", file, "--json", "check"],
         ["check", "--json", "--config", file],
         ["--json", "check", "--config", file],
-    ):
+    ]
+    for args in orders:
         answer = apftui(*args)
         assert answer.code == 0, answer.err
         assert answer.json["queues"][0]["name"] == "Q"
