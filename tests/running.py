@@ -30,7 +30,7 @@ from core.api.client import Client
 from core.api.models import Change, ChangeRequest, Hello, Intent, QueueStatus, Status
 from core.api.socket import socket_path
 from core.model.errors import ApftuiError
-from core.settings.load import read_layers
+from core.settings.load import read_factory, read_layers
 from plugins.local import pilots, removal
 from plugins.wms import directory
 
@@ -137,8 +137,8 @@ class Site:
         """Write the settings, and make the payload folders of all queues in them."""
         self.config.write_text(text)
         with contextlib.suppress(ApftuiError):  # a test may write bad ones
-            for name in read_layers(self.config).base.queues:
-                directory.create(self.payloads, name)
+            for queue in read_layers(self.config).base.queues.values():
+                directory.create(self.payloads, queue.query.queue)
 
     def payload(self, queue: str, name: str = "job", script: str = "exit 0") -> Path:
         """Put a payload job into the folder of a queue."""
@@ -201,7 +201,7 @@ class Running:
     @property
     def socket(self) -> Path:
         """Where its API listens, by its settings and environment."""
-        return socket_path(read_layers(self.site.config).base.factory, self._env)
+        return socket_path(read_factory(self.site.config), self._env)
 
     def said(self) -> str:
         """Return what it wrote on stdout and stderr."""

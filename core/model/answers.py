@@ -1,8 +1,14 @@
 """What sources are asked and what they answer. Answers cross a process border as JSON."""
 
-from pydantic import NonNegativeInt
+from typing import Annotated
+
+from pydantic import AfterValidator, NonNegativeInt
 
 from core.model.frozen import Frozen
+from core.model.text import clean
+
+Told = Annotated[str, AfterValidator(clean)]
+"""Text from outside, harmless even if the plug-in did not see to it."""
 
 
 class WmsQuery(Frozen):
@@ -19,8 +25,8 @@ class WmsCount(Frozen):
     query: WmsQuery
     activated: NonNegativeInt | None = None
     running: NonNegativeInt | None = None
-    status: str | None = None
-    problem: str | None = None
+    status: Told | None = None
+    problem: Told | None = None
 
 
 class WmsAnswer(Frozen):
@@ -38,13 +44,15 @@ class BatchCount(Frozen):
     held: NonNegativeInt = 0
     leaving: NonNegativeInt = 0
     """Ended but still listed: shown, in no formula."""
+    hold_reason: Told = ""
+    """Why one of the held is held, as the batch system words it; cleaned."""
 
 
 class BatchAnswer(Frozen):
     """All pilots under the factory's name. A queue that is not listed has none: that *is* 0."""
 
-    schedd: str
+    schedd: Told
     """The batch system's own name, under which intents are filed."""
     counts: tuple[BatchCount, ...]
-    foreign: tuple[str, ...] = ()
+    foreign: tuple[Told, ...] = ()
     """Instances that submit under this factory's name from another state folder."""

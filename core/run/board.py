@@ -18,6 +18,7 @@ class Row(NamedTuple):
     reason: str
     facts: Facts
     leaving: int | None
+    hold_reason: str
     wms_at: float | None
     batch_at: float | None
     decision: Decision | None
@@ -99,7 +100,13 @@ def status(row: Row, version: int, now: float) -> QueueStatus:
         running=batch.running,
         held=batch.held,
         wms=wms.model_copy(update={"age_s": _age(row.wms_at, now)}),
-        batch=batch.model_copy(update={"age_s": _age(row.batch_at, now), "leaving": row.leaving}),
+        batch=batch.model_copy(
+            update={
+                "age_s": _age(row.batch_at, now),
+                "leaving": row.leaving,
+                "hold_reason": row.hold_reason,
+            }
+        ),
         decision=row.decision,
         decided_age_s=_age(row.decided_at, now),
         cycle=row.cycle,

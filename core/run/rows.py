@@ -35,17 +35,21 @@ def _row(
 ) -> Row:
     facts = generation.sources.facts(queue, outstanding, now)
     batch = generation.sources.batch[queue.batch]
-    counted = batch.source.last
+    counted, fresh = batch.source.last, batch.source.fresh(now)
+    count = batch.count(queue.name)
     demand = generation.sources.wms[queue.wms].source.last if queue.wms else None
     state, reason = _state(generation, queue, last, outstanding, facts)
     if state == "paused":
         reason = paused_because(queue.name)
+    elif state == "ok" and fresh and count.held:
+        reason = f"{count.held} held: {count.hold_reason or 'the batch system does not say why'}"
     return Row(
         name=queue.name,
         state=state,
         reason=reason,
         facts=facts,
-        leaving=batch.count(queue.name).leaving if batch.source.fresh(now) else None,
+        leaving=count.leaving if fresh else None,
+        hold_reason=count.hold_reason if fresh else "",
         wms_at=demand.ended if demand else None,
         batch_at=counted.ended if counted else None,
         decision=last.decision if last else None,
@@ -101,6 +105,7 @@ def _draining(generation: Generation, now: float) -> Iterator[Row]:
                 reason=f"not in the settings any more, {pilots} pilots left",
                 facts=_facts(count.pending, count.held, count.running),
                 leaving=count.leaving,
+                hold_reason=count.hold_reason,
                 wms_at=None,
                 batch_at=counted.ended,
                 decision=None,

@@ -27,6 +27,8 @@ class BatchView(Frozen):
     running: int | None = None
     held: int | None = None
     leaving: int | None = None
+    hold_reason: str = ""
+    """Of one of the held."""
     in_flight: int = 0
     """Submitted, or perhaps submitted, and not in these counts yet."""
     age_s: float | None = None

@@ -5,9 +5,13 @@ from collections import Counter, defaultdict
 from core.model.answers import BatchAnswer, BatchCount
 from core.model.errors import SourceError
 from core.model.plugin import Batch
+from plugins.condor import query
 from plugins.condor.connection import Pool
 from plugins.condor.params import HtcondorParams
 from plugins.condor.query import Ad, count_by, number, text
+
+_EXAMPLES = 200
+"""Held jobs that are asked for their reason: enough to tell, and no more than a few pages."""
 
 _KIND = {
     1: "pending",
@@ -51,11 +55,22 @@ class HtcondorBatch(Batch[HtcondorParams]):
                 foreign.add(f"{instance} (jobs without APFQueue)")
             else:
                 counts[queue][_kind(schedd, group)] += number(group, "JobCount")
+        reasons = (
+            self._hold_reasons(schedd, factory) if any(c["held"] for c in counts.values()) else {}
+        )
         return BatchAnswer(
             schedd=schedd,
-            counts=tuple(BatchCount(queue=q, **counts[q]) for q in sorted(counts)),
+            counts=tuple(
+                BatchCount(queue=q, hold_reason=reasons.get(q, ""), **counts[q])
+                for q in sorted(counts)
+            ),
             foreign=tuple(sorted(foreign)),
         )
+
+    def _hold_reasons(self, schedd: str, factory: str) -> dict[str, str]:
+        """Return a reason for each queue that is among the first held jobs."""
+        ads = query.held(self._pool, schedd, {"APFFactory": factory}, _EXAMPLES)
+        return {text(ad, "APFQueue") or "": text(ad, "HoldReason") or "" for ad in ads}
 
 
 def _kind(schedd: str, group: Ad) -> str:

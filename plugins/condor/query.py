@@ -43,6 +43,17 @@ def count_by(
     return pool.ask(schedd, question)
 
 
+def held(pool: Pool, schedd: str, where: Mapping[str, str], most: int) -> list[Ad]:
+    """Return queue and reason of at most so many held jobs. Raise SourceError for no answer."""
+    constraint = f"JobStatus == 5 && {matching(where)}"
+
+    def question(schedd: Any) -> list[Ad]:
+        ads: list[Ad] = schedd.query(constraint, ["APFQueue", "HoldReason"], limit=most)
+        return ads
+
+    return pool.ask(schedd, question)[1]
+
+
 def clusters(pool: Pool, schedd: str, where: Mapping[str, str]) -> list[Ad]:
     """Return the ads of clusters with a job in the queue. Raise SourceError for no answer.
 

@@ -33,6 +33,7 @@ cycle = {cycle}
 plugin = "directory"
 path = "payloads"
 period = 0.5
+lag = 3  # from the start of a pilot until it has claimed its payload, on a busy machine
 
 {batches}
 
@@ -41,7 +42,7 @@ wms = "jobs"
 batch = "first"
 wrapper = "directory"
 chain = ["ready", "max-pending"]
-submit = {{ plugin = "{submit}" }}
+submit = {{ plugin = "{submit}", request_disk = 1024 }}  # the bindings ask for 1 GiB
 [defaults.sched.max-pending]
 maximum = 1000
 
@@ -113,11 +114,14 @@ class PoolSite(Site):
     def write(self, text: str) -> None:
         """Write the settings; payload folders are writable by the pilots' group."""
         super().write(text)
-        nobody = pwd.getpwnam("nobody")
         for path in (self.payloads, *self.payloads.rglob("*")):
             if path.is_dir():
-                os.chown(path, self.account.uid, nobody.pw_gid)
-                path.chmod(0o2770)
+                self.open_to_pilots(path)
+
+    def open_to_pilots(self, folder: Path) -> None:
+        """Let the factory's account own a payload folder, and pilots write there."""
+        os.chown(folder, self.account.uid, pwd.getpwnam("nobody").pw_gid)
+        folder.chmod(0o2770)
 
     def start(self, *args: Any, env: Mapping[str, str] | None = None, **more: Any) -> Running:
         """Start it as the jobs' owner, who may read this checkout wherever it is."""
