@@ -1,8 +1,10 @@
 """The control API: one table of routes, from which the OpenAPI document is made too."""
 
 import grp
+import logging
 import os
 import socket
+import sqlite3
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +38,10 @@ from core.run.explain import past_decisions
 from core.run.factory import Factory
 from core.state import clock
 
+log = logging.getLogger("apftui.api")
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_PEER = "peer"
 _PAGE = 200
 _LONGEST_WAIT_S = 60.0
 
@@ -215,9 +221,9 @@ class Server:
     def __init__(self, factory: Factory, listener: socket.socket, path: Path) -> None:
         self._path = path
         self._allowed = _Allowed(factory.generation.settings.factory.socket_group)
-        app = web.Application(client_max_size=4 * 1024 * 1024)
+        app = web.Application(client_max_size=4 * 1024 * 1024, middlewares=[self._guard])
         for route in ROUTES:
-            app.router.add_route(route.method, route.path, self._handler(factory, route))
+            app.router.add_route(route.method, route.path, _handler(factory, route))
         app.router.add_route("GET", "/v1/openapi.json", _openapi)
         # Signals are the factory's; a long poll must not keep it from ending.
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1)
@@ -233,27 +239,40 @@ class Server:
         self._path.unlink(missing_ok=True)
         await self._runner.cleanup()
 
-    def _handler(
-        self, factory: Factory, route: Route
-    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        answer: TypeAdapter[Any] = TypeAdapter(route.answer)
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Let in who may; whatever goes wrong is answered with a Problem."""
+        peer = _peer(request)
+        if peer is None or not self._allowed(peer.uid):
+            who = f"uid {peer.uid}" if peer else "nobody"
+            return _problem(403, f"{who} may not control this factory")
+        request[_PEER] = peer
+        try:
+            return await handler(request)
+        except (ApftuiError, ValidationError) as error:
+            return _refusal(error)
+        except web.HTTPException as error:
+            what = f"{request.method} {request.path}: {error.reason}"
+            return _problem(error.status, f"{what}; see GET /v1/openapi.json")
+        except sqlite3.Error as error:
+            return _problem(503, f"cannot read the state folder: {error}")
+        except Exception as error:
+            log.exception("%s %s", request.method, request.path)
+            return _problem(500, f"{type(error).__name__}: {error}; see the factory's log")
 
-        async def handle(request: web.Request) -> web.StreamResponse:
-            peer = _peer(request)
-            if peer is None or not self._allowed(peer.uid):
-                who = f"uid {peer.uid}" if peer else "nobody"
-                return _problem(403, f"{who} may not control this factory")
-            try:
-                query = route.query.model_validate(dict(request.query), strict=False)
-                body = await _body(request, route.body)
-                result = await route.handler(Call(factory, peer, query, body))
-            except (ApftuiError, ValidationError) as error:
-                return _refusal(error)
-            return web.Response(
-                body=answer.dump_json(result, by_alias=True), content_type="application/json"
-            )
 
-        return handle
+def _handler(factory: Factory, route: Route) -> _Handler:
+    answer: TypeAdapter[Any] = TypeAdapter(route.answer)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        query = route.query.model_validate(dict(request.query), strict=False)
+        body = await _body(request, route.body)
+        result = await route.handler(Call(factory, request[_PEER], query, body))
+        return web.Response(
+            body=answer.dump_json(result, by_alias=True), content_type="application/json"
+        )
+
+    return handle
 
 
 class _Allowed:
@@ -296,7 +315,9 @@ def _refusal(error: ApftuiError | ValidationError) -> web.Response:
 
 
 def _problem(code: int, text: str, diff: tuple[str, ...] = ()) -> web.Response:
-    body = Problem(error=text, diff=diff).model_dump_json()
+    # All that is wrong with a settings file comes in lines.
+    shown = "\n".join(clean(line) for line in text.split("\n"))
+    body = Problem(error=shown, diff=diff).model_dump_json()
     return web.Response(status=code, body=body.encode(), content_type="application/json")
 
 
@@ -315,10 +336,14 @@ def openapi() -> dict[str, Any]:
         return made
 
     for route in ROUTES:
-        query = schema(route.query).get("properties", {})
+        query = schema(route.query)
+        required = query.get("required", ())
         operation: dict[str, Any] = {
             "summary": (route.handler.__doc__ or "").strip(),
-            "parameters": [{"name": n, "in": "query", "schema": s} for n, s in query.items()],
+            "parameters": [
+                {"name": n, "in": "query", "schema": s, "required": n in required}
+                for n, s in query.get("properties", {}).items()
+            ],
             "responses": {
                 "200": {"description": "done", "content": _json(schema(route.answer))},
                 "default": {"description": "refused", "content": _json(schema(Problem))},
