@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from apftui.cli import show
-from apftui.cli.command import Command, Common
+from apftui.cli.command import Command, Common, Failed
 from apftui.cli.place import settings_file
 from core.model.errors import ApftuiError, SettingsError
 
@@ -43,7 +43,7 @@ def check(context: click.Context) -> None:
         show.pairs(_lines(settings))
     else:
         for problem in problems:
-            click.echo(f"apftui: {problem}", err=True)
+            Failed(problem).show()
     if problems:
         context.exit(1)
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from core.model.errors import ApftuiError
+from core.model.text import clean
 
 
 @dataclass
@@ -22,8 +23,9 @@ class Failed(click.ClickException):
     """Exit code 1: what happened and the cure, without a traceback."""
 
     def show(self, file: Any = None) -> None:
-        """Print it as one line that names the program, as the shell's own tools do."""
-        click.echo(f"apftui: {self.format_message()}", err=True, file=file)
+        """Print it with the program's name, as the shell's own tools do."""
+        for line in self.message.splitlines():
+            click.echo(f"apftui: {clean(line, 4000)}", err=True, file=file)
 
 
 class Misplaced(Failed):

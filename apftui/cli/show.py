@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from core.model.text import clean
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from core.model.decision import Decision
+
+
+_LONGEST = 4000
+"""Characters of one text: paths and settings may hold what moves a terminal, and are cleaned."""
 
 
 def number(value: int | None) -> str:
@@ -65,7 +71,7 @@ def steps(told: Decision) -> None:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[str] = ()) -> None:
     """Print aligned columns; those named in `right` are numbers."""
-    lines = [tuple(head), *map(tuple, rows)]
+    lines = [tuple(head), *(tuple(clean(cell, _LONGEST) for cell in row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     to_right = set(right)
     for line in lines:
@@ -81,7 +87,7 @@ def pairs(rows: Iterable[tuple[str, str]]) -> None:
     told = list(rows)
     width = max((len(name) for name, _ in told), default=0)
     for name, text in told:
-        click.echo(f"{name.ljust(width)}  {text}".rstrip())
+        click.echo(f"{name.ljust(width)}  {clean(text, _LONGEST)}".rstrip())
 
 
 def as_json(value: Any) -> None:

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.running import FOREGROUND, Site, local_settings
 from tests.typed import apftui, tree
 
@@ -118,3 +120,22 @@ def test_a_killed_factory_leaves_nothing_that_hinders(tmp_path: Path) -> None:
         assert (gone.code, "no factory runs" in gone.err) == (1, True)
         assert apftui("explain", "Q", *at).code == 0
         assert apftui("--no-ui", "--cycles", "1", *at).code == 0
+
+
+def test_factories_of_one_name_are_told_apart_and_found_from_another_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    settings = local_settings("[queues.Q]")
+    with Site(tmp_path / "a", settings) as a, Site(tmp_path / "b", settings) as b:
+        first = a.start(env={"XDG_RUNTIME_DIR": str(runtime)})
+        second = b.start(env={"XDG_RUNTIME_DIR": str(runtime)})
+        third = Site(tmp_path / "c", settings)
+        with third:
+            plain = third.start()
+            monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+            for site, running in ((a, first), (b, second), (third, plain)):
+                told = apftui("status", "--json", "--config", site.config)
+                assert told.code == 0, told.err
+                assert told.json["factory"]["pid"] == running.pid

@@ -112,3 +112,12 @@ def test_an_operators_override_counts(config: Path) -> None:
     )
     told = decided(config, "Q", "--activated", "100", "--pending", "10", "--running", "8")
     assert told["submit"] == 2
+
+
+def test_hostile_text_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "a\x1b]52;c;aGk=\x07b.toml"
+    file.write_text(local_settings('[queues."x\\u001b[2J$(id)[/x]"]'))
+    for command in (["check"], ["plan"], ["decide", "nope"], ["status"]):
+        answer = apftui(*command, "--config", file)
+        assert "\x1b" not in answer.out + answer.err
+        assert "\\x1b" in answer.out + answer.err
