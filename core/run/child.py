@@ -27,12 +27,14 @@ def main() -> None:
     requests, answers = _private_streams()
     role: object = None
     while (request := frames.read(requests)) is not None:
-        signal.setitimer(signal.ITIMER_REAL, request["limit"] + _GRACE_S)
+        limit = request["limit"] + _GRACE_S
+        signal.setitimer(signal.ITIMER_REAL, limit)
         for answer in _answers(role, request):
             if "role" in answer:
                 role = answer.pop("role")
             answers.write(frames.pack(answer))
             answers.flush()
+            signal.setitimer(signal.ITIMER_REAL, limit)  # it is for each item
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -11,11 +11,15 @@ from core.model.errors import ApftuiError
 from core.model.facts import Facts, Totals
 from core.run.worker import Worker
 from core.settings.schema import QueueSettings
+from core.state import clock
 
 log = logging.getLogger("apftui.decider")
 
 STEP_DEADLINE_S = 5.0
 """For one queue; the first of a process also waits for its start."""
+
+MOST_LOST_S = 15.0
+"""What a pass may lose on steps that hang or break before it stops trying such steps."""
 
 
 class Question(NamedTuple):
@@ -38,17 +42,21 @@ class Decider:
     async def decide(self, questions: Sequence[Question], totals: Totals) -> list[Decided]:
         """Return one answer for each question, in order.
 
-        A queue whose step hangs or kills the process does nothing; so do, for this pass, the
-        others whose chain has the same steps, or the pass would wait for each of them.
+        A queue whose step hangs or kills the process does nothing. Once too much time was lost
+        on such queues, the others whose chain has the same steps do nothing either in this pass,
+        or it would wait for each of them.
         """
         decided: list[Decided] = []
-        spoilt: dict[tuple[str, ...], str] = {}
+        broken: dict[tuple[str, ...], str] = {}
+        lost = 0.0
         while len(decided) < len(questions):
             left = questions[len(decided) :]
+            spoilt = broken if lost > MOST_LOST_S else {}
             if (why := spoilt.get(_steps(left[0]))) is not None:
                 decided.append(Decided(failure(left[0].queue.name, why), failed=True))
                 continue
             run = _until_spoilt(left, spoilt)
+            asked = clock.boottime()
             try:
                 async for decision, failed in self.worker.stream(
                     "decide",
@@ -56,18 +64,21 @@ class Decider:
                     due=[_json(q) for q in run],
                     totals=totals.model_dump(mode="json"),
                 ):
+                    asked = clock.boottime()
                     answer = Decided(Decision.model_validate(decision), failed)
                     decided.append(answer)
                     if totals.pilots is not None:
                         totals = Totals(pilots=totals.pilots + answer.decision.submit)
             except ApftuiError as error:
+                lost += clock.boottime() - asked
                 if len(decided) >= len(questions):
                     break
                 guilty = questions[len(decided)]
                 chain = ", ".join(_steps(guilty))
                 why = f"a step of {chain} hung or broke on queue {guilty.queue.name}: {error}"
                 log.error("%s", why)
-                spoilt[_steps(guilty)] = why
+                broken[_steps(guilty)] = why
+                decided.append(Decided(failure(guilty.queue.name, why), failed=True))
         return decided
 
 
