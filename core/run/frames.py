@@ -17,7 +17,7 @@ def length(header: bytes) -> int:
     """Return the length of the body behind `header`. Raise ValueError if it is nonsense."""
     size = int.from_bytes(header, "big")
     if size > LIMIT:
-        raise ValueError(f"a frame of {size} bytes")
+        raise ValueError(f"it has {size} bytes, more than {LIMIT}")
     return size
 
 

@@ -32,7 +32,7 @@ class WmsRole:
         return self._wms.poll([WmsQuery.model_validate(w) for w in wanted]).model_dump(mode="json")
 
     def upkeep(self) -> list[str]:
-        return self._wms.upkeep()
+        return [str(line) for line in self._wms.upkeep()]
 
 
 class BatchRole:
@@ -46,7 +46,7 @@ class BatchRole:
         return self._batch.poll(factory, instance).model_dump(mode="json")
 
     def upkeep(self) -> list[str]:
-        return self._batch.upkeep()
+        return [str(line) for line in self._batch.upkeep()]
 
 
 class SubmitRole:

@@ -22,6 +22,8 @@ from core.run import frames
 
 _KNOWN = {"SourceError": SourceError, "SubmitRefused": SubmitRefused}
 
+_DYING_S = 1.0
+
 
 class CallFailed(ApftuiError):
     """The plug-in raised: the call ended, what it did is not known."""
@@ -98,12 +100,11 @@ class Worker:
             problem = f"{self.name}: no answer to {call} within {deadline:g} s"
             raise WorkerLost(problem, deadline=True) from None
         except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, OSError) as e:
-            said = self._last_words()
-            code = await self.close()
-            raise WorkerLost(
-                f"{self.name}: its process ended during {call} ({_ended(code)}){said}",
-                deadline=False,
-            ) from e
+            raise WorkerLost(await self._obituary(call, e), deadline=False) from e
+        except ValueError as e:
+            await self.close()
+            problem = f"{self.name}: its answer to {call} cannot be read: {e}"
+            raise WorkerLost(problem, deadline=False) from e
         except BaseException:
             await self.close()
             raise
@@ -142,6 +143,17 @@ class Worker:
         body = await self._answers.receive_exactly(frames.length(header))
         answer: dict[str, Any] = json.loads(body)
         return answer
+
+    async def _obituary(self, call: str, error: Exception) -> str:
+        if self._process is None:
+            return f"{self.name}: cannot start its process: {error}"
+        try:
+            # It closed its pipe: how it ends by itself says more than that we killed it.
+            with anyio.move_on_after(_DYING_S):
+                await self._process.wait()
+        finally:
+            code = await self.close()
+        return f"{self.name}: its process ended during {call} ({_ended(code)}){self._last_words()}"
 
     def _last_words(self) -> str:
         """Return the end of what the process wrote on stderr, for the error message."""
