@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.decision.chain import Link, decide, max_submit
@@ -231,6 +231,7 @@ class Factory:
         self.site.at(self.site.now + receipt, told)
 
 
+@settings(max_examples=400)
 @given(st.data())
 def test_100_payloads_never_get_101_pilots(data: st.DataObject) -> None:
     """Any order of slow polls, lag, late receipts and pilots that start at any time."""
