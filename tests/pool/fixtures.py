@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from typing import NoReturn
 
 import pytest
 
@@ -50,8 +49,7 @@ def _start(config: pytest.Config) -> CondorPool:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             return CondorPool.start()
     except PoolUnavailableError as error:
-        reason = str(error)
-    refuse(reason, _ENVIRONMENT)
+        raise refusal(str(error), _ENVIRONMENT) from None
 
 
 def _end(pool: CondorPool, request: pytest.FixtureRequest) -> None:
@@ -61,8 +59,9 @@ def _end(pool: CondorPool, request: pytest.FixtureRequest) -> None:
         request.config.get_terminal_writer().line(f"\nHTCondor's logs: {pool.logs}")
 
 
-def refuse(reason: str, environment: Mapping[str, str]) -> NoReturn:
+def refusal(reason: str, environment: Mapping[str, str]) -> BaseException:
+    """What to raise for want of a pool: the skip of a test, or in CI its failure."""
     reason = f"no HTCondor pool: {reason}"
     if environment.get("CI") == "true" or environment.get("APFTUI_REQUIRE_POOL"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+        return pytest.fail.Exception(reason, pytrace=False)
+    return pytest.skip.Exception(reason)
