@@ -185,6 +185,7 @@ class Running:
     def __init__(self, command: Sequence[str], site: Site, env: Mapping[str, str]) -> None:
         self.site = site
         self._env = env
+        self._socket: Path | None = None
         self._said = site.folder / f"said-{len(site.factories)}"
         with self._said.open("wb") as said:
             self.process = subprocess.Popen(
@@ -200,8 +201,10 @@ class Running:
 
     @property
     def socket(self) -> Path:
-        """Where its API listens, by its settings and environment."""
-        return socket_path(read_factory(self.site.config), self._env)
+        """Where its API listens, by the settings and environment that it was started with."""
+        if self._socket is None:
+            self._socket = socket_path(read_factory(self.site.config), self._env)
+        return self._socket
 
     def said(self) -> str:
         """Return what it wrote on stdout and stderr."""
