@@ -83,7 +83,7 @@ class Factory:
                 await self._set_aside_orphans(self.generation.settings)
                 self._refresh()  # whoever asks first sees all queues
                 await serve(self)
-                await self._services.first_answers()
+                await self._unless_stopped(self._services.first_answers)
                 await self._run_passes(cycles)
                 await self._services.finish(remove_pilots=self._remove_pilots)
                 tasks.cancel_scope.cancel()
@@ -101,6 +101,18 @@ class Factory:
         self._stop.set()
         self.board.tell()
 
+    async def _unless_stopped(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Wait for something, but no longer than until the factory is told to stop."""
+
+        async def give_up() -> None:
+            await self._stop.wait()
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(give_up)
+            await wait()
+            tasks.cancel_scope.cancel()
+
     async def _run_passes(self, cycles: int | None) -> None:
         done = 0
         while not self._stop.is_set():
@@ -111,7 +123,7 @@ class Factory:
             self._refresh()
             done += 1
             if done == cycles:
-                await self._services.tended_pilots_end()
+                await self._unless_stopped(self._services.tended_pilots_end)
                 return
             self._next_pass = started + self.generation.settings.factory.cycle
             self.board.tell()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.screen import Screen
-from tests.running import Site, local_settings
-from tests.typed import apftui
+from tests.running import Site, local_settings, sleepers
+from tests.typed import PROGRAM, apftui
 
 START = """
 import sys
@@ -132,9 +132,16 @@ def test_a_folder_named_core_where_it_is_typed_is_not_ours(
 
 
 def test_foreground_ends_on_sigint_and_reloads_on_sighup(site: Site) -> None:
-    factory = site.start((sys.executable, "-m", "apftui", "--no-ui", "--config"))
+    factory = site.start((*PROGRAM, "--no-ui", "--config"))
     site.write(local_settings("[queues.Q]\n[queues.R]"))
     factory.signal(signal.SIGHUP)
     factory.until(lambda status: len(status.queues) == 2)
     factory.signal(signal.SIGINT)
     assert factory.ended() == 0
+
+
+def test_a_signal_ends_the_wait_for_pilots_too(tmp_path: Path) -> None:
+    with Site(tmp_path, local_settings(sleepers("S", 1))) as site:
+        factory = site.start((*PROGRAM, "--no-ui", "--cycles", "1", "--config"))
+        factory.until(lambda status: status.queues[0].running == 1)
+        assert factory.stop(seconds=10) == 0

@@ -1,6 +1,7 @@
 """`apftui plan`: sources are really asked, and nothing is left behind."""
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def site(tmp_path: Path) -> Site:
     for number in range(3):
         made.payload("Q", f"job{number}")
     made.payload("P")
+    shutil.rmtree(made.payloads / "nowhere", ignore_errors=True)
     return made
 
 
@@ -74,18 +76,15 @@ def test_pilots_that_were_sent_count_whether_or_not_a_factory_runs(tmp_path: Pat
 def test_an_unresolved_submission_stops_its_queue(tmp_path: Path) -> None:
     with Site(tmp_path, local_settings("[queues.Q]")) as site:
         site.payload("Q")
-        factory = site.start()
-        factory.until(
-            lambda status: status.queues[0].submitted == 1 or status.queues[0].running == 1
-        )
-        assert factory.stop() == 0
-        site.payload("Q", "another")
+        assert apftui("--no-ui", "--cycles", "1", "--config", site.config).code == 0
         with sqlite3.connect(site.state / "state.db") as db:
-            db.execute("update intents set state = 'intent', detail = 'schedd gone'")
+            db.execute("update intents set state = 'intent', detail = 'the schedd is gone'")
+        for number in range(3):
+            site.payload("Q", f"job{number}")
         told = apftui("plan", "--json", "--config", site.config).json[0]
-    assert told["submit"] == 0
-    # It counts in full, so there may be nothing left to stop.
-    assert told["bound_by"] in ("unresolved", None)
+    assert (told["submit"], told["bound_by"]) == (0, "unresolved")
+    assert told["steps"][0]["out"] == 2, "it counts in full"
+    assert "the schedd is gone" in told["steps"][-1]["reason"]
 
 
 def test_submit_file_is_what_the_plugin_would_hand_over(site: Site) -> None:
