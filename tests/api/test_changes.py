@@ -4,12 +4,12 @@ import os
 import pwd
 import signal
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tomllib
 
 from core.api.models import Action, QueueDetail, ReloadResult
 from core.api.peer import Peer
