@@ -82,6 +82,8 @@ def _head(told: Explanation) -> list[tuple[str, str]]:
                 + (f": {batch.problem}" if batch.problem else ""),
             )
         )
+        if batch.hold_reason:
+            head.append(("held", batch.hold_reason))
     if told.decision is not None:
         head.append(("limit", told.decision.bound_by or "none"))
         head.append(
