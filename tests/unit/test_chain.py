@@ -211,6 +211,12 @@ def test_max_submit_is_the_last_word() -> None:
     assert decision.steps[-1].reason == "[factory] max_submit allows 1000 a pass"
 
 
+@pytest.mark.parametrize(("n", "bound_by"), [(999, None), (1000, None), (1001, "max_submit")])
+def test_max_submit_bounds_to_the_pilot(n: int, bound_by: str | None) -> None:
+    decision = decide("Q", [link("fixed", pilots_per_cycle=n)], KNOWN, BOUND)
+    assert (decision.submit, decision.bound_by) == (min(n, 1000), bound_by)
+
+
 def test_below_0_is_0_with_a_step_that_says_so() -> None:
     chain = [link("fixed", pilots_per_cycle=5), link("max-pending", maximum=3)]
     decision = decide("Q", chain, KNOWN, BOUND)
@@ -333,7 +339,7 @@ def test_a_cap_that_raises_the_number_cannot_the_second_time() -> None:
         role = Role.CAP
 
     lifts = Link("lifts", Lifts(Step(out=50, reason="50")), NoParams())
-    chain = [lifts, link("max-per-cycle", maximum=3), link("min-per-cycle", minimum=40)]
+    chain = [link("max-per-cycle", maximum=3), lifts, link("min-per-cycle", minimum=40)]
     decision = decide("Q", chain, KNOWN, BOUND)
     assert decision.submit == 3
     check_trace(decision)

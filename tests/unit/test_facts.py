@@ -266,6 +266,14 @@ def test_a_batch_system_asked_before_and_answering_after_the_wms() -> None:
     assert polls.submit(115) == 0
 
 
+def test_a_wms_that_answers_slowly_may_have_counted_when_it_was_asked() -> None:
+    polls = Polls()
+    polls.batch(90, BatchCount(queue="Q", pending=100))
+    polls.batch(105, BatchCount(queue="Q", running=100))
+    polls.wms(100, 100, took=20)
+    assert polls.facts(125).batch.covered == 100
+
+
 def test_an_unresolved_intent_is_spent_until_it_is_known_to_be_absent() -> None:
     polls = Polls()
     sent = intent(60, IntentState.INTENT, None)
