@@ -129,7 +129,7 @@ class _Plugin:
         query = htcondor2.Schedd.query
 
         def noted(*args: Any, **named: Any) -> Any:
-            options.append(int(named["opts"]))
+            options.append(int(named.get("opts", 0)))
             return query(*args, **named)
 
         htcondor2.Schedd.query = noted
