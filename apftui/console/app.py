@@ -5,12 +5,15 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import click
-from textual import work
+from textual import events, work
 from textual.app import App
 from textual.binding import Binding
+from textual.widgets import Input
 
 from apftui.console import pages, theme
 from apftui.console.changes import DONE
@@ -31,6 +34,8 @@ from core.model.errors import ApftuiError, Stale
 
 MESSAGE_S = 10.0
 """How long the outcome of a command stays."""
+LAST_WORDS_S = 3
+"""So long a terminal may take to be put in order; if it is gone, the kernel ends the console."""
 AGAIN_S = 2.0
 """Within this time a second ctrl+c quits."""
 
@@ -74,13 +79,18 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     # Life
 
-    def on_load(self) -> None:
-        # Textual would die of them with the terminal in its hands.
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, self._end, 128 + number)
+    async def on_event(self, event: events.Event) -> None:
+        """Do at once what a key is bound to, before the next key is looked at.
 
-    def _end(self, code: int) -> None:
-        self.exit(return_code=code)
+        Textual sends a key through the widgets first. Over a slow line several come together:
+        `/p` would open a filter and pause a queue, for `p` was on its way before the filter was.
+        """
+        if isinstance(event, events.Key) and not isinstance(self.focused, Input):
+            active = self.screen.active_bindings.get(event.key)
+            if active is not None and active.enabled and not event.is_forwarded:
+                await self.run_action(active.binding.action, active.node)
+                return
+        await super().on_event(event)
 
     def on_mount(self) -> None:
         self.overview = Overview(self)
@@ -130,15 +140,21 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     # Commands
 
-    @work(group="command")
-    async def carry_out(self, command: Command, queues: Sequence[QueueStatus]) -> None:
-        """Ask, do it at the revisions that were seen, and say what it came to."""
+    async def ask(self, command: Command, queues: Sequence[QueueStatus]) -> None:
+        """Ask whether `command` is to be done, and do it."""
         if command.needs == "queue" and not queues:
             self.say("no queue under the cursor", "warn")
             return
-        why = await self.push_screen_wait(Confirm(command, queues))
-        if why is None:
-            return
+
+        def answered(why: str | None) -> None:
+            if why is not None:
+                self.carry_out(command, queues, why)
+
+        await self.push_screen(Confirm(command, queues), answered)
+
+    @work(group="command")
+    async def carry_out(self, command: Command, queues: Sequence[QueueStatus], why: str) -> None:
+        """Do it at the revisions that were seen, and say what it came to."""
         if self.read_only:
             self.say(f"nothing was changed: {self.why_read_only}", "bad")
             return
@@ -168,18 +184,18 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._interrupted_at = now
         self.say("ctrl+c once more leaves the console; the factory goes on", "warn")
 
-    # Screens
+    # Screens. All are waited for, so that the next key, typed ahead, is theirs.
 
-    def show_queue(self, name: str) -> None:
+    async def show_queue(self, name: str) -> None:
         """Open a queue."""
-        self.push_screen(QueueScreen(self, name))
+        await self.push_screen(QueueScreen(self, name))
 
-    def show_help(self) -> None:
+    async def show_help(self) -> None:
         """Open the help of the screen in front."""
         active = self.screen.active_bindings
-        self.push_screen(TextScreen(self, help_screen.lines(active, self.get_key_display)))
+        await self.push_screen(TextScreen(self, help_screen.lines(active, self.get_key_display)))
 
-    def show_factory(self) -> None:
+    async def show_factory(self) -> None:
         """Open the page of alarms and sources."""
 
         def lines(width: int) -> Sequence[Line]:
@@ -189,7 +205,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
             elapsed = self.ticks() - store.answered_at
             return pages.factory(store.factory, store.alarms(), width, elapsed)
 
-        self.push_screen(TextScreen(self, lines))
+        await self.push_screen(TextScreen(self, lines))
 
     def place_of(self, name: str) -> tuple[int, int]:
         """Return a queue's place in the overview and of how many; place -1 if filtered out."""
@@ -210,11 +226,30 @@ def run_console(socket: Path, read_only: bool = False, *, goes_on: bool = True) 
     `goes_on` says that the factory outlives it, which is then said too.
     """
     app = ConsoleApp(socket, read_only)
-    app.run()
-    if goes_on and app.store.hello is not None:
+    asyncio.run(_run(app))
+    code = app.return_code or 0
+    if goes_on and code == 0 and app.store.hello is not None:
         if app.store.link is Link.LIVE:
             pid = app.store.hello.pid
             click.echo(f"the factory goes on: pid {pid}; `apftui` attaches again")
         else:
             click.echo(f"the factory did not answer any more: {app.store.problem}", err=True)
-    return app.return_code or 0
+    return code
+
+
+async def _run(app: ConsoleApp) -> None:
+    """Run the app; a signal ends it with the terminal as it was, not with it in its hands."""
+    loop = asyncio.get_running_loop()
+
+    # A plain handler also runs while the event loop waits for a terminal that takes nothing more.
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.alarm(LAST_WORDS_S)
+        loop.call_soon_threadsafe(partial(app.exit, return_code=128 + number))
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        await app.run_async()
+    finally:
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)

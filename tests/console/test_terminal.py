@@ -137,6 +137,28 @@ async def test_no_color_means_none(socket: Path) -> None:
         assert b"7" in codes, "the cursor's line is reversed"
 
 
+async def test_keys_typed_ahead_go_where_they_were_meant_to_go(socket: Path) -> None:
+    served = Served(scenes.factory(), *scenes.small())
+    async with serving(served, socket), terminal(socket) as it:
+        await it.see(b"CERN-PROD_MCORE")
+        it.type(b"\rq/paris\r")  # open, back, filter: no q may hit the overview, no p the table
+        await it.see(b"no queue fits the filter paris")
+        assert it.process.returncode is None
+        it.type(b"\x1b")
+        await it.see(b"BNL_PROD")
+        it.type(b"gp\r")  # Cancel
+        await asyncio.sleep(0.5)
+        it.type(b"p\x1b[Awhile the SE is down\r")
+        await it.see(b"down")
+        await asyncio.sleep(0.5)
+        assert served.changes == [], "to say why is not yet to say yes"
+        it.type(b"\r")
+        await it.see(b"(action 01234567)")
+        (request,) = served.changes
+        assert request.why == "while the SE is down"
+        assert [change.queue for change in request.changes] == ["BNL_PROD-gridgk01"]
+
+
 async def test_escape_is_quick(socket: Path) -> None:
     served = Served(scenes.factory(), *scenes.small())
     async with serving(served, socket), terminal(socket) as it:

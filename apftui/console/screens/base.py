@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class ConsoleScreen(Screen[None]):
     """A full screen. Its keys come from the table of commands, its data from the store."""
 
-    HORIZONTAL_BREAKPOINTS = []
+    AUTO_FOCUS = ""
     VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-normal"), (40, "-tall")]
 
     def __init__(self, console: ConsoleApp) -> None:
@@ -48,6 +48,11 @@ class ConsoleScreen(Screen[None]):
         """Return what stands between the header and the key bar."""
         raise NotImplementedError
 
+    @property
+    def main(self) -> Widget:
+        """The part that takes the keys."""
+        return self.page
+
     def alarms(self) -> Alarms:
         """Return the alarms' lines; a low screen spends only one on them."""
         return Alarms(
@@ -57,6 +62,7 @@ class ConsoleScreen(Screen[None]):
     def on_mount(self) -> None:
         self._leave = self.store.subscribe(self._changed)
         self._age()
+        self.set_focus(self.main)  # before the next key, typed ahead
 
     def on_unmount(self) -> None:
         self._leave()
@@ -75,7 +81,7 @@ class ConsoleScreen(Screen[None]):
 
     def tick(self) -> None:
         """A second went by."""
-        self.header.refresh()
+        self.header.tick()
 
     def chosen(self, command: Command) -> Sequence[QueueStatus]:
         """Return the queues that `command` is about."""
@@ -102,22 +108,22 @@ class ConsoleScreen(Screen[None]):
     # Commands that mean the same everywhere
 
     async def action_pause(self) -> None:
-        self.console.carry_out(BY_NAME["pause"], self.chosen(BY_NAME["pause"]))
+        await self.console.ask(BY_NAME["pause"], self.chosen(BY_NAME["pause"]))
 
     async def action_resume(self) -> None:
-        self.console.carry_out(BY_NAME["resume"], self.chosen(BY_NAME["resume"]))
+        await self.console.ask(BY_NAME["resume"], self.chosen(BY_NAME["resume"]))
 
-    def action_reload(self) -> None:
-        self.console.carry_out(BY_NAME["reload"], ())
+    async def action_reload(self) -> None:
+        await self.console.ask(BY_NAME["reload"], ())
 
     def action_command_palette(self) -> None:
         self.app.action_command_palette()
 
-    def action_help(self) -> None:
-        self.console.show_help()
+    async def action_help(self) -> None:
+        await self.console.show_help()
 
-    def action_factory(self) -> None:
-        self.console.show_factory()
+    async def action_factory(self) -> None:
+        await self.console.show_factory()
 
     def action_back(self) -> None:
         self.dismiss()

@@ -51,8 +51,6 @@ class Dialog(ModalScreen[str | None]):
 class Confirm(Dialog):
     """Returns the reason given, or None if it is not to be done. Cancel has the focus."""
 
-    AUTO_FOCUS = "#cancel"
-
     def __init__(self, command: Command, queues: Sequence[QueueStatus]) -> None:
         super().__init__()
         self._command = command
@@ -69,6 +67,9 @@ class Confirm(Dialog):
             with Horizontal():
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button(self._verb, id="do", compact=True, disabled=len(self._queues) > 1)
+
+    def on_mount(self) -> None:
+        self.set_focus(self.query_one("#cancel"))  # before the next key, typed ahead
 
     def _question(self) -> list[Line]:
         n, room = len(self._queues), self.room

@@ -23,7 +23,6 @@ class Overview(ConsoleScreen):
     """Totals, the live table, and why the queue under the cursor does what it does."""
 
     BINDINGS = commands.bindings("overview")
-    AUTO_FOCUS = "QueueTable"
 
     def __init__(self, console: ConsoleApp) -> None:
         super().__init__(console)
@@ -33,6 +32,10 @@ class Overview(ConsoleScreen):
 
     def body(self) -> Sequence[Widget]:
         return [self.totals, self.alarms(), self.table, self.why, self.filter_box]
+
+    @property
+    def main(self) -> Widget:
+        return self.table
 
     def tick(self) -> None:
         super().tick()
@@ -61,8 +64,8 @@ class Overview(ConsoleScreen):
         )
         self.totals.show(view)
 
-    def on_queue_table_opened(self) -> None:
-        self.action_open()
+    async def on_queue_table_opened(self) -> None:
+        await self.action_open()
 
     # The filter
 
@@ -90,9 +93,9 @@ class Overview(ConsoleScreen):
 
     # The table
 
-    def action_open(self) -> None:
+    async def action_open(self) -> None:
         if self.table.current:
-            self.console.show_queue(self.table.current.name)
+            await self.console.show_queue(self.table.current.name)
 
     def action_sort(self) -> None:
         self.table.step_sort(1)

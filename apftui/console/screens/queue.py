@@ -46,7 +46,6 @@ class QueueScreen(ConsoleScreen):
     """One queue; asks the factory again whenever the store has news of it."""
 
     BINDINGS = commands.bindings("queue")
-    AUTO_FOCUS = "Page"
 
     def __init__(self, console: ConsoleApp, name: str) -> None:
         super().__init__(console)

@@ -20,7 +20,6 @@ class TextScreen(ConsoleScreen):
     """Shows what `lines(width)` returns, anew every second and after every change."""
 
     BINDINGS = commands.bindings("page")
-    AUTO_FOCUS = "Page"
 
     def __init__(self, console: ConsoleApp, lines: Callable[[int], Sequence[Line]]) -> None:
         super().__init__(console)

@@ -47,7 +47,7 @@ class FilterBox(Horizontal):
         entry = self.query_one(Entry)
         entry.value = text
         entry.cursor_position = len(text)
-        entry.focus()
+        self.screen.set_focus(entry)  # at once: the next key, typed ahead, is for the entry
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

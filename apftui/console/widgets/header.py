@@ -25,6 +25,7 @@ class Header(Painted, Widget):
         self._ticks = ticks
         self._wall = wall
         self._read_only = read_only
+        self._shown: Line = ()
 
     def on_mount(self) -> None:
         self._leave = self._store.subscribe(self._changed)
@@ -33,10 +34,16 @@ class Header(Painted, Widget):
         self._leave()
 
     def _changed(self, change: Change) -> None:
-        self.refresh()
+        self.tick()
+
+    def tick(self) -> None:
+        """Draw it again, if time or news made it another line."""
+        if self._line(self.size.width) != self._shown:
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        return self.paint(self._line(self.size.width), self.size.width)
+        self._shown = self._line(self.size.width)
+        return self.paint(self._shown, self.size.width)
 
     def _line(self, width: int) -> Line:
         store = self._store
