@@ -254,7 +254,7 @@ class Factory:
             alarms=(*self._alarms.values(), *self._services.alarms()),
             sources=tuple(self._services.sources(now)),
             orphans=settings.orphans,
-            unresolved=len(self._outstanding.unresolved()),
+            unresolved=self._services.unresolved(),
             stopping=self._stop.is_set(),
         )
 

@@ -141,6 +141,11 @@ class Services:
         ]
         return list(dict.fromkeys(told))
 
+    def unresolved(self) -> int:
+        """Return how many intents have an outcome that nobody knows; not those just being sent."""
+        sending = set[str]().union(*(s.sending for s in self.generation.submitters.values()))
+        return sum(i.submission not in sending for i in self._outstanding.unresolved())
+
     def sources(self, now: float) -> list[SourceStatus]:
         """Return the state of every source."""
         settings, sources = self.generation.settings, self.generation.sources

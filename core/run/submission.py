@@ -75,6 +75,8 @@ class Submitter:
         """Halved by each submission that was killed at its deadline, doubled by a good one."""
         self.refused: dict[str, str] = {}
         """Queue → why its last submission was refused before it was sent."""
+        self.sending: set[str] = set()
+        """Submissions on their way just now: nobody need look for these."""
         self.swept = anyio.Event()
         self.worker = worker
         self._plugin = plugin
@@ -94,6 +96,8 @@ class Submitter:
         blocking = self.books.outstanding.blocking(queue)
         if blocking is not None and blocking.state is IntentState.CONFLICT:
             return "conflict", f"submission {blocking.submission}: {blocking.detail}"
+        if blocking is not None and blocking.submission in self.sending:
+            return "unresolved", f"{blocking.n} pilots are on their way to {blocking.schedd}"
         if blocking is not None:
             since = max(0.0, clock.wall() - blocking.at)
             why = f" ({blocking.detail})" if blocking.detail else ""
@@ -180,12 +184,14 @@ class Submitter:
         finally:
             self._waiting.discard(order.queue)
         self.refused.pop(order.queue, None)
+        self.sending.update(order.submissions)
         for intent in intents:
             if self._stopping.is_set():
                 detail = "the factory stopped before it was sent"
                 await self._resolve(intent, IntentState.ABSENT, detail)
             else:
                 await self._send(intent)
+            self.sending.discard(intent.submission)
 
     async def _intents(self, order: Order) -> list[Intent]:
         schedd = self._schedd()
