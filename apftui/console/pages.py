@@ -214,7 +214,9 @@ def _intent(intent: Intent, width: int) -> list[Line]:
         (f"{intent.n:>5} ", "strong"),
         (f"{intent.state.value:<9} ", _INTENT_INK[intent.state]),
     ]
-    where = f"{intent.schedd} cluster {intent.cluster or words.NONE}  {submission}"
+    where = f"{intent.schedd} cluster {intent.cluster or words.NONE}"
+    if intent.cluster != intent.submission:
+        where += f"  {submission}"
     return wrapped(first, f"{where}  {intent.detail}".rstrip(), width, "soft")
 
 
@@ -234,7 +236,7 @@ def _action(action: Action, width: int) -> list[Line]:
 
 
 def _settings(values: Sequence[EffectiveValue], width: int) -> Iterable[list[Line]]:
-    key = min(max((len(v.key) for v in values), default=0), max(18, width // 3))
+    key = min(max((len(v.key) for v in values), default=0), width * 2 // 5)
     layer = min(max((len(v.layer) for v in values), default=0), 12)
     value = min(max((len(setting(v.value)) for v in values), default=0), 48)
     for each in values:

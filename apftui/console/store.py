@@ -33,6 +33,9 @@ class Change(NamedTuple):
     queues: frozenset[str] | None
 
 
+PATIENCE_S = 15.0
+"""A submission on its way has no outcome either; one that takes this long is an alarm."""
+
 NOTHING: frozenset[str] = frozenset()
 
 
@@ -50,6 +53,7 @@ class Store:
         """Why the link is not live."""
         self.answered_at: float | None = None
         """When the factory answered last: ticks, as in Seen."""
+        self._unresolved_at: float | None = None
         self._filling: dict[str, Seen] | None = None
         self._subscribers: list[Callable[[Change], None]] = []
 
@@ -69,8 +73,8 @@ class Store:
         if self.factory is None:
             return tuple(told)
         told += self.factory.alarms
-        if self.factory.unresolved:
-            n = self.factory.unresolved
+        n = self.factory.unresolved
+        if self._unresolved_for >= PATIENCE_S:
             what = "1 submission has" if n == 1 else f"{n} submissions have"
             told.append(f"{what} an unknown outcome: apftui intent list")
         told += [
@@ -83,6 +87,13 @@ class Store:
             for orphan in self.factory.orphans
         ]
         return tuple(told)
+
+    @property
+    def _unresolved_for(self) -> float:
+        """Seconds in which there always was a submission without an outcome."""
+        if self._unresolved_at is None or self.answered_at is None:
+            return 0.0
+        return self.answered_at - self._unresolved_at
 
     def subscribe(self, tell: Callable[[Change], None]) -> Callable[[], None]:
         """Call `tell` after every change, until what is returned here is called."""
@@ -98,6 +109,10 @@ class Store:
         """Take one page. The pages of a full snapshot are shown together, once all are there."""
         self.factory = page.factory
         self.answered_at = at
+        if not page.factory.unresolved:
+            self._unresolved_at = None
+        elif self._unresolved_at is None:
+            self._unresolved_at = at
         self.link = Link.LIVE
         self.problem = ""
         self.boot, self.version = page.boot, page.version

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.api.models import Problem
+from core.api.models import Problem, SourceStatus
 from core.settings.schema import Orphan
 from tests.console import scenes
 from tests.console.conftest import console
@@ -67,11 +67,16 @@ async def test_a_thousand_queues(size: tuple[int, int], socket: Path, same: Same
 async def test_alarms_have_their_lines(size: tuple[int, int], socket: Path, same: Same) -> None:
     served = small(
         alarms=("ledger not writable: no space left on device; nothing is submitted",),
-        unresolved=2,
+        sources=(
+            SourceStatus(
+                kind="wms", name="panda", plugin="panda", state="failed", age_s=720.0,
+                problem="cannot read counts from panda: HTTP 403",
+            ),
+        ),
         orphans=(
             Orphan(queue="CERN_OLD", key="paused", value=True, problem="no such queue any more"),
         ),
-    )
+    )  # fmt: skip
     async with console(served, socket, size) as it:
         same(f"overview_alarms-{size[0]}x{size[1]}", it.text())
 

@@ -185,3 +185,16 @@ def test_alarms() -> None:
     assert store.alarms() == (
         "the factory speaks protocol 7, this console 1: read-only; use apftui 9.1",
     )
+
+
+def test_a_submission_on_its_way_is_no_alarm_but_one_that_stays_without_an_outcome_is() -> None:
+    store = Store()
+    some, none = scenes.factory(unresolved=2), scenes.factory()
+    store.apply(page(full=True, factory=some), 1.0)
+    store.apply(page(version=2, factory=some), 15.0)
+    assert store.alarms() == ()
+    store.apply(page(version=3, factory=some), 16.0)
+    assert store.alarms() == ("2 submissions have an unknown outcome: apftui intent list",)
+    store.apply(page(version=4, factory=none), 17.0)
+    store.apply(page(version=5, factory=some), 18.0)
+    assert store.alarms() == ()
