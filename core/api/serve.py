@@ -15,7 +15,7 @@ import click
 
 from core.api.server import Server
 from core.api.socket import bind, socket_path
-from core.model.errors import ApftuiError
+from core.model.errors import ApftuiError, StateError
 from core.model.text import clean
 from core.run.factory import Factory
 from core.run.opening import open_state
@@ -47,11 +47,17 @@ class _Line(logging.Formatter):
 
 
 def set_up_log(file: Path | None, as_json: bool) -> None:
-    """Log to a rotated file, or to stderr."""
+    """Log to a rotated file, or to stderr. Raise StateError if the file cannot be written."""
     handler: logging.Handler = logging.StreamHandler()
     if file is not None:
-        handler = logging.handlers.RotatingFileHandler(file, maxBytes=10_000_000, backupCount=5)
+        try:
+            handler = logging.handlers.RotatingFileHandler(file, maxBytes=10_000_000, backupCount=5)
+        except OSError as error:
+            raise StateError(
+                f"cannot write {file}: {error.strerror}", "check the folder's owner and its disk"
+            ) from error
     handler.setFormatter(_Line(as_json))
+    logging.raiseExceptions = False  # a disk that takes no lines is an alarm in every status
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

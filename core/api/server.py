@@ -236,7 +236,10 @@ class Server:
 
     async def close(self) -> None:
         """End, and take the socket away."""
-        self._path.unlink(missing_ok=True)
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:  # a socket that stays is no hindrance to the next factory
+            log.warning("cannot remove %s: %s", self._path, error.strerror)
         await self._runner.cleanup()
 
     @web.middleware
