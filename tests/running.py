@@ -310,6 +310,16 @@ class Running:
         assert code == 200, answer
         return [Intent.model_validate_json(json.dumps(one)) for one in answer]
 
+    def settled(self, seconds: float = 15.0) -> list[Intent]:
+        """Wait until every submission has its outcome, and return all of them, newest first."""
+        end = time.monotonic() + seconds
+        while True:
+            found = self.intents()
+            if all(i.state != "intent" for i in found):
+                return found
+            assert time.monotonic() < end, f"not settled in {seconds} s: {found!r}"
+            time.sleep(0.05)
+
     def change(self, queue: str, key: str, value: object, **more: Any) -> tuple[int, Any]:
         """Ask for one change of one queue; `more` are `why`, `until` and `revision`."""
         revision = more.pop("revision", None)
