@@ -19,6 +19,7 @@ def row(
             wms=WmsFacts(activated=None, problem="not asked yet"),
             batch=BatchFacts(pending=pending, held=0, running=0),
         ),
+        hold_reason="",
         leaving=None,
         wms_at=None,
         batch_at=batch_at,
