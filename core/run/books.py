@@ -56,10 +56,6 @@ class Books:
                 }
             )
         )
-        if state is IntentState.CONFLICT:
-            self.alarms[f"conflict {intent.submission}"] = f"{intent.queue}: {detail}"
-        else:
-            self.alarms.pop(f"conflict {intent.submission}", None)
         self._news()
         return True
 

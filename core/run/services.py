@@ -6,6 +6,7 @@ from typing import Any, Literal
 import anyio
 from anyio.abc import TaskGroup
 
+from core.model.submission import IntentState
 from core.run.books import Books
 from core.run.facts import BatchSource, Sources, WmsSource
 from core.run.generation import (
@@ -132,6 +133,11 @@ class Services:
     def alarms(self) -> list[str]:
         """Return what operators must know of submissions."""
         told = [a for s in self.generation.submitters.values() for a in s.books.alarms.values()]
+        told += [
+            f"{i.queue}: {i.detail}"
+            for i in self._outstanding.unresolved()
+            if i.state is IntentState.CONFLICT
+        ]
         served = {batch for batch, _ in self.generation.submitters}
         lost = {i.batch for i in self._outstanding.unresolved()} - served
         told += [
