@@ -30,8 +30,9 @@ def running(factory: Running, n: int) -> None:
     factory.until(lambda s: [q.running for q in s.queues if q.name == "S"] == [n])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("command", [BACKGROUND, FOREGROUND])
+@pytest.mark.parametrize(
+    ("command", "number"), [(BACKGROUND, signal.SIGTERM), (FOREGROUND, signal.SIGINT)]
+)
 def test_a_signal_ends_it_cleanly_and_leaves_the_pilots(
     tmp_path: Path, command: tuple[str, ...], number: signal.Signals
 ) -> None:
@@ -134,7 +135,7 @@ def test_of_several_that_start_at_once_exactly_one_runs(tmp_path: Path) -> None:
 
 
 def test_a_queue_that_leaves_with_pilots_drains(tmp_path: Path) -> None:
-    with Site(tmp_path, local_settings(sleepers("S", 2, seconds=3) + "[queues.Q]\n")) as site:
+    with Site(tmp_path, local_settings(sleepers("S", 2, seconds=2) + "[queues.Q]\n")) as site:
         factory = site.start()
         running(factory, 2)
         site.write(local_settings("[queues.Q]\n"))
