@@ -148,7 +148,10 @@ def own() -> None:
         state = folder / "state"
         state.mkdir(mode=0o700)
         set_up_log(state / "factory.log", as_json=False)
-        asyncio.run(_life(folder, None, watch))
+        try:
+            asyncio.run(_life(folder, None, watch))
+        except ApftuiError as error:
+            sys.exit(str(error))
 
 
 @contextmanager

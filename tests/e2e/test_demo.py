@@ -4,8 +4,9 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,11 @@ from tests.typed import PROGRAM, apftui
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the demo makes its folder."""
-    folder = tmp_path / "t"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the demo makes its folder: a short path, for there is a socket below it."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
 
 
 def processes(folder: Path) -> list[str]:
@@ -89,3 +89,15 @@ def test_it_ends_with_its_console(temporary: Path, end: str) -> None:
     assert held == 5, "the paused queue waits for somebody's word"
     wait(lambda: not list(temporary.iterdir()), "its folder is still there")
     wait(lambda: not processes(temporary), "something still runs", 5)
+
+
+def test_what_hinders_it_is_told_in_one_line(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = temporary / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setenv("TMPDIR", str(deep))
+    with Screen("--demo") as screen:
+        screen.until("more than the 107 that a Unix socket can have")
+        assert screen.ended() == 1
+        assert "Traceback" not in screen.text

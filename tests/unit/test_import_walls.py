@@ -15,29 +15,18 @@ ROOT = Path(__file__).parents[2]
 WHEEL_PACKAGES = ["apftui", "core", "plugins", "wrappers"]
 STAND_IN = re.compile(r"fake|mock|simulat", re.IGNORECASE)
 
-# In a fresh interpreter, because pytest itself has loaded much of this already. Each module in
-# a fork of its own, so that no module is blamed for, or hides behind, what an earlier one loaded.
+# In a fresh interpreter, because pytest itself has loaded much of this already. The first module
+# after which a forbidden one is there is told; nothing can take that away again.
 IMPORT_EACH = """
-import importlib, json, os, sys
+import importlib, json, sys
 names, forbidden = json.load(sys.stdin)
 found = {}
 for name in names:
-    read, write = os.pipe()
-    if os.fork() == 0:
-        try:
-            importlib.import_module(name)
-            said = sorted({m.partition(".")[0] for m in sys.modules} & set(forbidden))
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-        with os.fdopen(write, "w") as pipe:
-            json.dump(said, pipe)
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        said = json.load(pipe)
-    os.wait()
+    importlib.import_module(name)
+    said = {m.partition(".")[0] for m in sys.modules} & set(forbidden)
     if said:
-        found[name] = said
+        found[name] = sorted(said)
+        forbidden = sorted(set(forbidden) - said)
 json.dump(found, sys.stdout)
 """
 
