@@ -65,6 +65,10 @@ class Passes:
     async def run(self, generation: Generation) -> None:
         """Decide all queues that are due, record the decisions, order the pilots."""
         ledger_down = await self._count()
+        if ledger_down is None:
+            # What could not be written is told until something can be, sent or not.
+            for submitter in generation.submitters.values():
+                submitter.books.alarms.pop("ledger", None)
         now = clock.boottime()
         generation.sources.remember(generation.settings, now)
         self._outstanding.forget(min(now - REMEMBERED_S, generation.sources.oldest(now)))

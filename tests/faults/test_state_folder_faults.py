@@ -108,6 +108,26 @@ def test_a_full_disk_stops_submissions_only_until_there_is_room(tmp_path: Path) 
         assert factory.stop() == 0
 
 
+def test_the_alarm_ends_with_its_cause_also_if_nothing_is_wanted_any_more(tmp_path: Path) -> None:
+    with Site(tmp_path, SETTINGS) as site:
+        factory = site.start()
+        factory.until(lambda s: s.queues[1].running == 2)
+        with sqlite3.connect(site.state / "state.db") as database:
+            database.execute(
+                "create trigger full before insert on intents"
+                " begin select raise(abort, 'disk is full'); end"
+            )
+        payload = site.payload("Q")
+        factory.until(lambda s: "disk is full" in told(factory))
+        assert submitted(site) == 1
+        payload.unlink()
+        factory.until(lambda s: s.queues[0].activated == 0)
+        with sqlite3.connect(site.state / "state.db") as database:
+            database.execute("drop trigger full")
+        factory.until(lambda s: s.factory.alarms == ())
+        assert submitted(site) == 1
+
+
 @needs_root
 def test_a_disk_that_turns_read_only_under_a_running_factory(tmp_path: Path) -> None:
     with Site(tmp_path, SETTINGS) as site, disk(site.state, tmp_path / "image") as remount:
