@@ -12,6 +12,7 @@ need tmux tmux               # the console, end to end
 need debootstrap debootstrap # the pool's root folder
 need mount mount             # its /proc and /dev
 need util-linux unshare
+need faketime faketime       # a clock that goes back
 need git git
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 # Another interpreter than the system's own has its own way to be installed: make names it.
