@@ -103,6 +103,8 @@ class Submit(ABC, Generic[B, P]):
 
     params: ClassVar[type[Params]] = NoParams
     """Of the queue's own table `submit`."""
+    batch_params: ClassVar[type[Params]] = Params
+    """What a batch plug-in's `params` must be, so that this one can submit to it."""
 
     def __init__(self, batch: B) -> None:
         self.batch = batch

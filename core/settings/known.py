@@ -39,6 +39,15 @@ class Known:
             self._judged[key] = self._judge(kind, plugin, table)
         return self._judged[key]
 
+    def fits(self, batch: str, submit: str) -> bool:
+        """Tell whether a submit plug-in can submit to the batch system of a table."""
+        try:
+            theirs: type[Params] = plugin_class("batch", self.batch.get(batch) or "").params
+            wanted: type[Params] = plugin_class("submit", submit).batch_params
+        except SettingsError:
+            return True  # the table or the plug-in itself is wrong, which is told where it stands
+        return issubclass(theirs, wanted)
+
     def _judge(self, kind: Kind, plugin: str, table: Mapping[str, Any]) -> Judged:
         try:
             model: type[Params] = plugin_class(kind, plugin).params

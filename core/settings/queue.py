@@ -248,6 +248,11 @@ class _Judgement:
             if fault.kind != but:
                 above = ("submit", "plugin") if fault.kind == NO_PLUGIN else ("submit",)
                 self._note(above, [fault])
+        if keys.batch is not None and not self._known.fits(keys.batch, plugin):
+            text = f"plug-in {shown(plugin)} cannot submit to batch {shown(keys.batch)}"
+            batch = self._known.batch[keys.batch]
+            text += f", whose plug-in is {shown(batch)}"
+            self._add(("submit", "plugin"), text, "name another batch, or leave submit.plugin out")
         return judged
 
     def _check_wms(self, steps: Mapping[str, Judged]) -> None:

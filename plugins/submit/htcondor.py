@@ -18,6 +18,7 @@ class HtcondorSubmit(Submit[HtcondorParams, HtcondorSubmitParams]):
     """
 
     params = HtcondorSubmitParams
+    batch_params = HtcondorParams
 
     def __init__(self, batch: HtcondorParams) -> None:
         super().__init__(batch)

@@ -18,6 +18,7 @@ class LocalSubmit(Submit[LocalParams, NoParams]):
     """Writes folders; pilots that find no free slot are started by the batch plug-in's upkeep."""
 
     params = NoParams
+    batch_params = LocalParams
 
     def describe(self, job: PilotJob, params: NoParams) -> str:
         """Return the job as JSON, with APF's environment and the operator's over it.

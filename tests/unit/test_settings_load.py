@@ -234,6 +234,9 @@ def test_another_submit_plug_in_drops_the_parameters_of_the_one_below(tmp_path: 
         (HEAD + DEFAULTS + "[queues.Q.submit]\nplugin = 'lokal'\n",
          "[queues.Q.submit] no submit plug-in 'lokal' is installed; did you mean local?"),
         (HEAD + DEFAULTS + "[queues.Q.submit]\nxyz = 1\n", "[queues.Q.submit] unknown key xyz"),
+        (HEAD + DEFAULTS + "[queues.Q.submit]\nplugin = 'htcondor'\n",
+         '[queues.Q.submit] plug-in "htcondor" cannot submit to batch "here", whose plug-in is '
+         '"local"; name another batch, or leave submit.plugin out'),
         (HEAD + DEFAULTS + "[queues]\nQ = 5\n", "[queues] Q is no table"),
         (HEAD + DEFAULTS + '[queues." "]\n', "[queues] a queue has no name"),
         (HEAD + '[queues.Q]\nbatch = "here"\n', "[queues.Q] the queue has no chain; set chain"),
