@@ -1,5 +1,6 @@
 """Kills at random moments of submissions: every pilot is there once, and the ledger says so."""
 
+import contextlib
 import os
 import random
 import signal
@@ -85,14 +86,16 @@ def test_thirty_kills_and_nothing_is_doubled_or_forgotten(tmp_path: Path) -> Non
     with Site(tmp_path, SETTINGS) as site:
         factory = site.start()
         for kill in range(30):
+            victims = submitters(factory)
             wait_for_intent(site, set(ledger(site)))
             time.sleep(rng.choice([0, rng.uniform(0, 0.02), rng.uniform(0, 0.1)]))
-            if kill % 5 != 4:
-                for pid in submitters(factory):
-                    os.kill(pid, signal.SIGKILL)
+            if kill % 5 == 4:
+                factory.kill()
+                factory = site.start()
                 continue
-            factory.kill()
-            factory = site.start()
+            for pid in victims or submitters(factory):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         before = len(ledger(site))
         factory.until(lambda _: len(ledger(site)) > before + 1)
         assert factory.change("E", "paused", True)[0] == 200
