@@ -49,13 +49,32 @@ def stop(common: Common, remove_pilots: bool) -> None:
         return await factory.post("/v1/stop", StopRequest(remove_pilots=remove_pilots), Hello)
 
     where = place(common)
+    asked = time.time()
     told = ask(where, question)
     _wait_until_gone(where, told.pid)
+    left = _not_removed(where, asked) if remove_pilots else ""
+    removed = remove_pilots and not left
     if common.json:
-        show.as_json({"stopped": told.name, "pid": told.pid, "pilots_removed": remove_pilots})
-        return
-    pilots = "its pilots are removed" if remove_pilots else "its pilots go on"
-    click.echo(f"factory {told.name} (pid {told.pid}) has stopped; {pilots}")
+        show.as_json({"stopped": told.name, "pid": told.pid, "pilots_removed": removed})
+    else:
+        pilots = "removed" if removed else "not all removed" if remove_pilots else "go on"
+        verb = "are " if remove_pilots else ""
+        click.echo(f"factory {told.name} (pid {told.pid}) has stopped; its pilots {verb}{pilots}")
+    if left:
+        raise Failed(left)
+
+
+def _not_removed(where: Place, asked: float) -> str:
+    """Return what the factory left on record about pilots that it could not remove."""
+    from core.run.changes import REMOVAL
+    from core.run.on_disk import ledger
+
+    with ledger(where.factory.state) as reader:
+        actions = reader.actions(100) if reader else []
+    action = next((a for a in actions if a["what"] == REMOVAL and a["at"] >= asked), None)
+    if action is None:
+        return f"whether its pilots are removed is not on record in {where.factory.state}"
+    return "" if action["state"] == "applied" else action["detail"] or "the factory broke off"
 
 
 def _wait_until_gone(where: Place, pid: int) -> None:

@@ -196,7 +196,7 @@ async def reload(call: Call) -> ReloadResult:
 async def stop(call: Call) -> Hello:
     """Stop the factory when what is in flight has ended."""
     told = await hello(call)
-    call.factory.stop(remove_pilots=call.body.remove_pilots)
+    call.factory.stop(remove_pilots=call.body.remove_pilots, by=str(call.peer))
     return told
 
 

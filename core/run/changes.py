@@ -5,11 +5,11 @@ overrides.toml is the truth: whatever a crash leaves in the ledger is set right 
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.model.errors import NotFound, SettingsError, Stale, StateError
+from core.model.errors import NotFound, SettingsError, SourceError, Stale, StateError
 from core.run.writer import Writer
 from core.settings import overrides as book
 from core.settings.load import Layers, resolve, validate_change
@@ -19,6 +19,10 @@ from core.state import clock
 from core.state.ledger import Ledger, LedgerReader
 
 log = logging.getLogger("apftui.changes")
+
+
+REMOVAL = "remove all pilots"
+"""What that action is called in the ledger."""
 
 
 class Wanted(NamedTuple):
@@ -183,6 +187,29 @@ class Changes:
         await self._settle(action["id"], "applied", "")
         log.info("%s: %s%s", action["by"], action["what"], _because(action["why"]))
         return {**action, "state": "applied", "detail": ""}
+
+    async def remove_pilots(self, remove: Callable[[], Awaitable[list[str]]], *, by: str) -> None:
+        """Remove all pilots, and put on record whether they are gone: the factory ends with it.
+
+        Raise SourceError if some are left.
+        """
+        action: dict[str, Any] = {
+            "id": uuid.uuid4().hex,
+            "at": clock.wall(),
+            "by": by,
+            "what": REMOVAL,
+            "why": "",
+        }
+        action |= {"until": None, "undoes": None, "before": []}
+        try:
+            await self._writer.do(self._ledger.ask, action)
+        except StateError as error:  # they are removed all the same
+            log.error("%s", error)
+        left = await remove()
+        await self._settle(action["id"], "failed" if left else "applied", "; ".join(left))
+        if left:
+            raise SourceError(f"not all pilots are removed: {'; '.join(left)}")
+        log.info("%s: %s", by, REMOVAL)
 
     async def _settle(self, action: str, state: str, detail: str) -> None:
         try:

@@ -57,6 +57,7 @@ class Factory:
         self._next_pass: float | None = None
         self._stop = anyio.Event()
         self._remove_pilots = False
+        self._remove_by = "factory"
 
     @property
     def generation(self) -> Generation:
@@ -85,7 +86,11 @@ class Factory:
                 await serve(self)
                 await self._unless_stopped(self._services.first_answers)
                 await self._run_passes(cycles)
-                await self._services.finish(remove_pilots=self._remove_pilots)
+                await self._services.finish()
+                if self._remove_pilots:
+                    await self._changes.remove_pilots(
+                        self._services.remove_pilots, by=self._remove_by
+                    )
                 tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
@@ -95,9 +100,10 @@ class Factory:
                 self.state.ledger.close()
                 self.state.lock.release()
 
-    def stop(self, *, remove_pilots: bool = False) -> None:
-        """End the factory after what is in flight. Pilots are left alone unless told."""
-        self._remove_pilots = self._remove_pilots or remove_pilots
+    def stop(self, *, remove_pilots: bool = False, by: str = "") -> None:
+        """End the factory after what is in flight. Pilots are left alone unless told, `by` whom."""
+        if remove_pilots:
+            self._remove_pilots, self._remove_by = True, by
         self._stop.set()
         self.board.tell()
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import anyio
 from anyio.abc import TaskGroup
 
+from core.model.errors import ApftuiError
 from core.model.submission import IntentState
 from core.run.books import Books
 from core.run.facts import BatchSource, Sources, WmsSource
@@ -81,15 +82,22 @@ class Services:
             self._polling.pop(id(gone)).cancel()
             await gone.source.worker.close()
 
-    async def finish(self, *, remove_pilots: bool) -> None:
+    async def finish(self) -> None:
         """Let submissions in flight end: a receipt nobody waits for is a question tomorrow."""
         for submitter in self.generation.submitters.values():
             submitter.stop()
         for ended in list(self._submitted.values()):
             await ended.wait()
-        if remove_pilots:
-            for submitter in self.generation.submitters.values():
+
+    async def remove_pilots(self) -> list[str]:
+        """Remove all pilots, after `finish`; return what kept some of them where they are."""
+        left = []
+        for submitter in self.generation.submitters.values():
+            try:
                 await submitter.remove_all()
+            except (ApftuiError, ValueError) as error:
+                left.append(f"batch {submitter.batch.name}: {error}")
+        return left
 
     async def close(self) -> None:
         """End all processes."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import anyio
 
-from core.model.errors import ApftuiError, StateError, SubmitRefused
+from core.model.errors import ApftuiError, SourceError, StateError, SubmitRefused
 from core.model.submission import Intent, IntentState, PilotJob, Submitted
 from core.run.books import Books
 from core.run.lookup import Lookup
@@ -143,11 +143,21 @@ class Submitter:
         await self.worker.close()
 
     async def remove_all(self) -> None:
-        """Remove every pilot of this factory from the batch system; call it when `run` is over."""
+        """Remove every pilot of this factory from the batch system; call it when `run` is over.
+
+        Raise ApftuiError or ValueError if any may be left.
+        """
         schedd = self._schedd()
-        if schedd is not None:
-            for found in await self._lookup.all(schedd):
+        if schedd is None:
+            raise SourceError(f"{self.batch.name} has not answered yet")
+        failed: list[ApftuiError] = []
+        for found in await self._lookup.all(schedd):
+            try:
                 await self._lookup.remove(schedd, found)
+            except ApftuiError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     async def _next_order(self) -> Order | None:
         """Wait for an order, a wake, or the time to look again for an unresolved intent."""

@@ -1,8 +1,11 @@
 """A headless life: signals, systemd, one factory per state folder, pilots that outlive it."""
 
+import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -62,6 +65,38 @@ def test_stop_by_the_api_and_pilots_removed_if_told(tmp_path: Path) -> None:
         code, told = factory.call("POST", "/v1/stop", {"remove_pilots": True})
         assert (code, told["pid"]) == (200, factory.pid)
         assert factory.ended() == 0
+        assert pilots(site) == []
+
+
+def test_pilots_that_cannot_be_removed_are_not_said_to_be(tmp_path: Path) -> None:
+    with Site(tmp_path, SETTINGS) as site:
+        factory = site.start()
+        running(factory, 2)
+        site.pilots.chmod(0o707)  # everybody might have put something there: it is not touched
+        try:
+            command = [sys.executable, "-m", "apftui", "stop", "--remove-pilots", "--config"]
+            told = subprocess.run(
+                [*command, site.config], capture_output=True, text=True, timeout=60, check=False
+            )
+            assert factory.ended() == 1
+            assert told.returncode == 1
+            assert "not all removed" in told.stdout
+            assert "writable by everyone" in told.stderr
+        finally:
+            site.pilots.chmod(0o700)
+        assert len(pilots(site)) == 2
+        again = site.start()
+        code, actions = again.call("GET", "/v1/actions")
+        assert (code, actions[0]["what"], actions[0]["state"]) == (
+            200,
+            "remove all pilots",
+            "failed",
+        )
+        command[-2:] = ["--remove-pilots", "--json", "--config"]
+        told = subprocess.run(
+            [*command, site.config], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (told.returncode, json.loads(told.stdout)["pilots_removed"]) == (0, True), told
         assert pilots(site) == []
 
 
