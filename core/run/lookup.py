@@ -14,6 +14,10 @@ log = logging.getLogger("apftui.submission")
 _CANARY_S = 600.0
 """A submission confirmed this recently must be found: jobs stay listed 15 minutes after the end."""
 
+_SURE_S = 900.0
+"""Jobs stay listed for so long after their end. Of an older submission that is not there nobody
+knows whether it ever was; but none of its pilots lives, so going on doubles nothing."""
+
 
 class Lookup:
     """Looks of one submitter at its batch system."""
@@ -34,15 +38,19 @@ class Lookup:
         self._deadline = batch.timing.deadline
         self._sees = False
 
-    async def settle(self, intent: Intent) -> bool:
+    async def settle(self, intent: Intent, why: str) -> bool:
         """Find and commit what became of an intent; False if the disk did not take it.
 
-        Whatever is no answer raises.
+        `why` is what hindered its receipt. Whatever is no answer raises.
         """
         await self._check(intent.schedd)
         found = await self._look(intent)
         if not found:
             detail = "not on the schedd: nothing could still send it when that was looked up"
+            if clock.wall() - intent.at > _SURE_S:
+                detail = "no longer on the schedd, nor in what its history still has: given up"
+            if why:
+                detail = f"{detail} ({why})"
             return await self._books.resolve(intent, IntentState.ABSENT, detail)
         if len(found) == 1 and found[0].n == intent.n:
             self._sees = True

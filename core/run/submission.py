@@ -54,6 +54,8 @@ class _Unknown(NamedTuple):
 
     look_at: float
     wait: float
+    why: str = ""
+    """What hindered its receipt."""
 
 
 class Submitter:
@@ -253,7 +255,7 @@ class Submitter:
             if isinstance(error, WorkerLost) and error.deadline:
                 self.limit = max(1, intent.n // 2)
             log.warning("%s: outcome of %d pilots unknown: %s", intent.queue, intent.n, error)
-            self._look_again(intent, str(error), _Unknown(clock.boottime(), 1.0))
+            self._look_again(intent, str(error), _Unknown(clock.boottime(), 1.0, str(error)))
         else:
             self.limit = min(MOST_AT_ONCE, self.limit * 2)
             await self._received(intent, receipt)
@@ -275,16 +277,23 @@ class Submitter:
                 del self._unknown[submission]
                 continue
             later = _Unknown(
-                clock.boottime() + unknown.wait, min(_LONGEST_WAIT_S, unknown.wait * 2)
+                clock.boottime() + unknown.wait, min(_LONGEST_WAIT_S, unknown.wait * 2), unknown.why
             )
             try:
-                if await self._lookup.settle(intent):
+                if await self._lookup.settle(intent, unknown.why):
                     del self._unknown[submission]
+                    await self._say_why(submission, unknown.why)
                 else:
                     self._unknown[submission] = later
             except (ApftuiError, ValueError) as error:
                 log.warning("%s: looking for %s: %s", intent.queue, submission, error)
                 self._look_again(intent, str(error), later)
+
+    async def _say_why(self, submission: str, why: str) -> None:
+        """Tell the queue's readers what kept its pilots away, if none came."""
+        intent = await self.books.intent(submission)
+        if why and intent is not None and intent.state is IntentState.ABSENT:
+            self.refused[intent.queue] = why
 
     def _look_again(self, intent: Intent, detail: str, unknown: _Unknown) -> None:
         self.books.outstanding.put(intent.model_copy(update={"detail": detail}))

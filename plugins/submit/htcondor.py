@@ -37,16 +37,8 @@ class HtcondorSubmit(Submit[HtcondorParams, HtcondorSubmitParams]):
             raise SubmitRefused(error.problem, error.cure) from error
         except Exception as error:
             raise SubmitRefused(f"HTCondor cannot read the description: {told(error)}") from error
-        try:
-            result = target.submit(jobs, count=n)
-        except htcondor2.HTCondorException as error:
-            # Raised on our side while the jobs are worded: the commit comes after all of them.
-            if str(error).startswith("Failed to create job ad"):
-                raise SubmitRefused(
-                    f"schedd {schedd}, nothing sent: {told(error)}",
-                    "see the queue's submit, attributes and environment",
-                ) from error
-            raise
+        # From here on no exception says that nothing was committed, whatever its text.
+        result = target.submit(jobs, count=n)
         return Submitted(cluster=str(result.cluster()), n=result.num_procs())
 
     def look(self, schedd: str, submission: str, since: float) -> tuple[Found, ...]:

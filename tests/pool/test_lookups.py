@@ -59,6 +59,24 @@ def test_an_operator_settles_what_a_schedd_never_answers(pool: CondorPool) -> No
             pool.continue_schedd(pool.schedds[0])
 
 
+def test_a_description_that_htcondor_cannot_use_is_said_and_nothing_is_there(
+    pool: CondorPool,
+) -> None:
+    bad = QUEUE + '[queues.Q.submit]\nplugin = "htcondor"\nrequirements = "((("\n'
+    with PoolSite(pool, bad) as at:
+        try:
+            factory = at.start()
+            status = factory.until(lambda s: s.queues[0].state == "error", 30)
+            assert "not submitted" in status.queues[0].reason
+            assert "Parse error in expression" in status.queues[0].reason
+            said = [i for i in factory.intents() if i.state != "intent"]
+            assert {i.state for i in said} == {"absent"}
+            assert "not on the schedd" in said[0].detail
+            assert not at.seen()
+        finally:
+            at.clean_up()
+
+
 def test_a_submission_that_stands_twice_loses_its_younger_cluster(pool: CondorPool) -> None:
     with site(pool) as at:
         factory = at.start()

@@ -308,6 +308,9 @@ async def test_a_submission_killed_at_its_deadline_is_looked_for_and_halves_the_
         await until(lambda: all_settled(one, 1))
         (settled,) = one.state.reader.newest(1)
         assert settled.state is IntentState.ABSENT
+        assert settled.detail.startswith("not on the schedd")
+        assert "no answer to submit within 0.4 s" in settled.detail
+        await until(lambda: "no answer to submit" in one.submitter.refused.get("Q", ""))
         assert not Path(f"/proc/{stopped[0]}").exists()
         assert on_disk(one) == {}
         assert one.submitter.limit == 4
@@ -316,6 +319,7 @@ async def test_a_submission_killed_at_its_deadline_is_looked_for_and_halves_the_
         await until(lambda: all_settled(one, 2))
         assert list(on_disk(one).values()) == [4]
         assert one.submitter.limit == 8
+        assert one.submitter.refused == {}
 
 
 async def test_what_came_in_without_a_receipt_is_found(tmp_path: Path) -> None:
@@ -332,6 +336,16 @@ async def test_what_came_in_without_a_receipt_is_found(tmp_path: Path) -> None:
         assert one.outstanding.unresolved() == []
         assert one.books.alarms == {}
     assert on_disk(one) == {made.submission: 2}
+
+
+async def test_of_an_old_one_that_is_not_there_only_its_end_is_sure(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        await written(one, at=clock.wall() - 3600)
+    async with bench(tmp_path) as one, at_work(one):
+        await until(lambda: all_settled(one, 1))
+        (settled,) = one.state.reader.newest(1)
+        assert settled.state is IntentState.ABSENT
+        assert settled.detail.endswith("given up")
 
 
 async def test_one_that_was_taken_for_absent_and_is_there_is_counted_with_an_alarm(
