@@ -193,31 +193,15 @@ def test_a_state_folder_on_a_remote_file_system_is_refused(tmp_path: Path) -> No
         assert not (site.state / "state.db").exists()
 
 
-def damage_garbage(path: Path) -> None:
-    path.write_bytes(b"no database " * 2000)
-
-
-def damage_cut(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2 - 100)
-
-
-def damage_page(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[4096:8192] = bytes(byte ^ 0xFF for byte in data[4096:8192])
-    path.write_bytes(data)
-
-
-@pytest.mark.parametrize("damage", [damage_garbage, damage_cut, damage_page])
-def test_a_damaged_ledger_is_set_aside_and_what_runs_is_found_again(
-    tmp_path: Path, damage: Callable[[Path], None]
-) -> None:
+def test_a_damaged_ledger_is_set_aside_and_what_runs_is_found_again(tmp_path: Path) -> None:
     with Site(tmp_path, SETTINGS) as site:
         factory = site.start()
         factory.until(lambda s: s.queues[1].running == 2)
         (before,) = factory.intents()
         assert factory.stop() == 0
-        damage(site.state / "state.db")
+        damaged = bytearray((site.state / "state.db").read_bytes())
+        damaged[4096:8192] = bytes(byte ^ 0xFF for byte in damaged[4096:8192])  # one page
+        (site.state / "state.db").write_bytes(damaged)
         again = site.start()
         again.until(lambda s: s.queues[1].running == 2)
         decided(again)
