@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format lock clean venv venv-dev debian
+.PHONY: help run test soak test-fast check format lock clean venv venv-dev debian
 # One target at a time, also under make -j: they share the two environments.
 .NOTPARALLEL:
 
@@ -15,10 +15,15 @@ run: venv ## install into .venv if need be, and start the demo
 	@.venv/bin/apftui --demo $(ARGS)
 
 test: debian venv-dev check ## check, then every test, with the real pool (CI=true: the pool must start)
-	@.venv-dev/bin/python -m pytest --durations=10 $(ARGS)
+	@.venv-dev/bin/python -m pytest -m "not pool" -n 4 --dist worksteal --durations=5 $(ARGS)
+	@.venv-dev/bin/python -m pytest -m pool -n 2 --dist loadfile --durations=5 $(ARGS)
+
+soak: debian venv-dev ## the kills of factory, submitter and schedd, twenty times as often (an hour)
+	@APFTUI_TEST_ROUNDS=20 .venv-dev/bin/python -m pytest --timeout=3600 \
+		tests/faults/test_exactly_once.py tests/pool/test_kill_matrix.py $(ARGS)
 
 test-fast: venv-dev ## the tests that need neither the pool nor a terminal
-	@.venv-dev/bin/python -m pytest -m "not pool and not e2e" $(ARGS)
+	@.venv-dev/bin/python -m pytest -m "not pool and not e2e" -n 4 --dist worksteal $(ARGS)
 
 check: venv-dev ## ruff (lint, format), mypy --strict, import-linter
 	@.venv-dev/bin/ruff check .

@@ -141,7 +141,7 @@ def test_a_thousand_queues_while_j_is_held_down(tmp_path: Path) -> None:
             text = terminal.until(lambda t: "301/1000" in t, 10)
             late = time.monotonic() - released
             assert row(text, "q0300").startswith("▌")
-            assert late < 1.0, late
+            assert late < 2.0, late
             assert factory.status().factory.cycle > cycle + 3
             slowest = 0.0
             for _ in range(20):

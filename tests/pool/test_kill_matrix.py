@@ -23,6 +23,7 @@ from .factory_site import PoolSite, outcomes
 POINTS = ("unwritten", "written", "connected", "committed", "confirmed")
 VICTIMS = ("factory", "worker", "schedd")
 N = 40
+ROUNDS = int(os.environ.get("APFTUI_TEST_ROUNDS", "1"))
 
 QUEUE = f"""
 [queues.Q]
@@ -46,10 +47,11 @@ def site(pool: CondorPool) -> Iterator[PoolSite]:
             made.clean_up()
 
 
+@pytest.mark.parametrize("turn", range(ROUNDS))
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("point", POINTS)
 def test_whoever_dies_each_submission_is_there_whole_or_not_at_all(
-    pool: CondorPool, point: str, victim: str
+    pool: CondorPool, point: str, victim: str, turn: int
 ) -> None:
     with site(pool) as at:
         factory = at.start(env=at.paused(point))
