@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from core.decision.chain import Bound, Stop
@@ -58,17 +59,19 @@ class Decider:
             run = _until_spoilt(left, spoilt)
             asked = clock.boottime()
             try:
-                async for decision, failed in self.worker.stream(
+                answers = self.worker.stream(
                     "decide",
                     STEP_DEADLINE_S,
                     due=[_json(q) for q in run],
                     totals=totals.model_dump(mode="json"),
-                ):
-                    asked = clock.boottime()
-                    answer = Decided(Decision.model_validate(decision), failed)
-                    decided.append(answer)
-                    if totals.pilots is not None:
-                        totals = Totals(pilots=totals.pilots + answer.decision.submit)
+                )
+                async with aclosing(answers):
+                    async for decision, failed in answers:
+                        asked = clock.boottime()
+                        answer = Decided(Decision.model_validate(decision), failed)
+                        decided.append(answer)
+                        if totals.pilots is not None:
+                            totals = Totals(pilots=totals.pilots + answer.decision.submit)
             except ApftuiError as error:
                 lost += clock.boottime() - asked
                 if len(decided) >= len(questions):

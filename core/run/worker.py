@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import IO, Any
 
 import anyio
@@ -60,12 +60,19 @@ class Worker:
             answer = await self._ask(call, deadline, args)
         return _result(answer)
 
-    async def stream(self, call: str, deadline: float, **args: Any) -> AsyncIterator[Any]:
-        """Yield what the role's generator yields; `deadline` is for each item."""
+    async def stream(self, call: str, deadline: float, **args: Any) -> AsyncGenerator[Any, None]:
+        """Yield what the role's generator yields; `deadline` is for each item.
+
+        Whoever may stop early closes it (`contextlib.aclosing`): the process ends with it.
+        """
         async with self._turn:
             answer = await self._ask(call, deadline, args)
             while "item" in answer:
-                yield answer["item"]
+                try:
+                    yield answer["item"]
+                except BaseException:
+                    await self.close()  # or the next call would get the items left over
+                    raise
                 answer = await self._guarded(self._receive(), deadline, call)
         _result(answer)
 
@@ -113,11 +120,17 @@ class Worker:
     async def _exchange(self, call: str, limit: float, args: dict[str, Any]) -> dict[str, Any]:
         if self._process is None:
             await self._start(limit)
+        elif self._said is not None:
+            # It writes through the same file description: what it said of earlier calls goes,
+            # or a library that warns at every poll would fill the disk in a year.
+            self._said.seek(0)
+            self._said.truncate()
         await self._send({"call": call, "limit": limit, "args": args})
         return await self._receive()
 
     async def _start(self, limit: float) -> None:
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        # Unbuffered: its position is the process's too.
+        self._said = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (lives like the process)
         # Opened here, in the main thread: PDEATHSIG follows the thread that forks.
         self._process = await anyio.open_process(
             # -P: a folder `core` where the factory was started is not ours.

@@ -1,6 +1,7 @@
 """Steps in their real worker process; a third party's hang, die and talk nonsense in it."""
 
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,20 @@ async def test_many_slow_steps_are_no_hanging_step() -> None:
     decided, took = await decide(*slow)
     assert numbers(decided) == [5] * 8
     assert took > DEADLINE + 2, "else the kernel's timer was not put to the test"
+
+
+async def test_answers_that_nobody_reads_are_not_those_to_the_next_question() -> None:
+    worker = Decider().worker
+
+    def asks(*names: str) -> Any:
+        due = [module._json(asked(name, fixed(1))) for name in names]
+        return aclosing(worker.stream("decide", 20.0, due=due, totals={"pilots": 0}))
+
+    try:
+        async with asks("A", "B", "C") as answers:
+            async for _ in answers:
+                break
+        async with asks("D", "E") as answers:
+            assert [decision["queue"] async for decision, _ in answers] == ["D", "E"]
+    finally:
+        await worker.close()

@@ -87,6 +87,17 @@ async def test_at_the_deadline_it_is_dead_and_reaped_before_it_is_told(does: str
         assert one.pid is None
 
 
+async def test_what_it_says_at_every_call_does_not_fill_the_disk() -> None:
+    async with worker("talk") as one:
+        await poll(one)
+        said = Path(f"/proc/{one.pid}/fd/2")
+        once = said.stat().st_size
+        assert once > 0
+        for _ in range(3):
+            await poll(one)
+        assert said.stat().st_size == once
+
+
 async def test_a_call_that_is_given_up_leaves_no_process() -> None:
     async with worker("sleep") as one:
         await one.call("upkeep", ANSWERS_IN)
