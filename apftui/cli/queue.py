@@ -134,17 +134,30 @@ def pause(common: Common, queues: tuple[str, ...], why: str, lasting: float | No
 def resume(common: Common, queues: tuple[str, ...], why: str) -> None:
     """Resume queues, also those that the file pauses."""
 
-    async def question(factory: Client) -> Action:
-        details = [await _detail(factory, name) for name in dict.fromkeys(queues)]
-        return await _change(factory, [(d.status, _resumed(d)) for d in details], why, None)
+    async def question(factory: Client) -> Action | None:
+        done = None
+        for _ in range(2):  # below an operator's pause there may be one of the settings
+            details = [await _detail(factory, name) for name in dict.fromkeys(queues)]
+            wanted = [
+                (d.status, None if by == "override" else False)
+                for d in details
+                if (by := _paused_by(d))
+            ]
+            if not wanted:
+                break
+            done = await _change(factory, wanted, why, None)
+        return done
 
-    _tell(common, ask(place(common), question))
+    done = ask(place(common), question)
+    if done is not None or common.json:
+        _tell(common, done)
+    else:
+        click.echo("nothing to resume: not paused")
 
 
-def _resumed(detail: QueueDetail) -> bool | None:
-    """Take an operator's pause away; against the settings' own, set False over it."""
-    by = next((v.layer for v in detail.settings if v.key == "paused" and v.value is True), None)
-    return None if by == "override" else False
+def _paused_by(detail: QueueDetail) -> str | None:
+    """Return the layer that pauses a queue, None if none does."""
+    return next((v.layer for v in detail.settings if v.key == "paused" and v.value is True), None)
 
 
 async def _detail(factory: Client, name: str) -> QueueDetail:
@@ -169,8 +182,8 @@ async def _change(
     )
 
 
-def _tell(common: Common, done: Action) -> None:
-    if common.json:
+def _tell(common: Common, done: Action | None) -> None:
+    if common.json or done is None:
         show.as_json(done)
     else:
         click.echo(f"{done.what}: {done.state}")

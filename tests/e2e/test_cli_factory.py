@@ -23,6 +23,11 @@ def test_a_shift_on_the_command_line(tmp_path: Path) -> None:
         assert {"name", "state", "activated", "pending", "running", "held", "decision"} <= set(
             status["queues"][0]
         )
+        assert {"activated", "running", "status", "age_s"} <= set(status["queues"][0]["wms"])
+        assert {"pending", "running", "held", "age_s"} <= set(status["queues"][0]["batch"])
+        assert set(status["queues"][0]["decision"]) == {
+            *("queue", "submit", "remove", "blind", "blind_because", "bound_by", "steps")
+        }
         assert status["factory"]["pid"] == factory.pid
         human = apftui("status", *at).out
         assert f"pid {factory.pid}" in human
@@ -64,6 +69,42 @@ def test_a_shift_on_the_command_line(tmp_path: Path) -> None:
         stopped = apftui("stop", *at)
         assert stopped.code == 0, stopped.err
         assert factory.ended() == 0
+
+
+def test_resume_leaves_no_override_that_nobody_needs(tmp_path: Path) -> None:
+    with Site(tmp_path, local_settings(QUEUES)) as site:
+        at = ("--config", site.config)
+        factory = site.start()
+
+        def paused(queue: str) -> tuple[object, str]:
+            told = apftui("queue", "show", queue, "--json", *at).json["settings"]
+            return next((v["value"], v["layer"]) for v in told if v["key"] == "paused")
+
+        nothing = apftui("queue", "resume", "Q", *at)
+        assert (nothing.code, nothing.out) == (0, "nothing to resume: not paused\n")
+        assert paused("Q") == (False, "built-in")
+        assert apftui("queue", "pause", "Q", "R", *at).code == 0
+        assert paused("R") == (True, "override")
+        assert apftui("queue", "resume", "Q", "R", *at).code == 0
+        assert paused("Q") == (False, "built-in")
+        assert paused("R") == (False, "override"), "its settings pause it"
+        assert {q.state for q in factory.status().queues} == {"ok"}
+
+
+def test_unknown_is_null_and_its_queue_blind(tmp_path: Path) -> None:
+    with Site(tmp_path, local_settings("[queues.Q]")) as site:
+        factory = site.start()
+        factory.until(lambda s: s.queues[0].decision is not None)
+        (site.payloads / "Q" / "new").chmod(0o777)  # everybody may write there: not trusted
+        factory.until(lambda s: s.queues[0].state == "blind")
+        factory.until(lambda s: s.queues[0].decision is not None and s.queues[0].decision.blind)
+        (row,) = apftui("status", "--json", "--config", site.config).json["queues"]
+        assert (row["activated"], row["wms"]["activated"]) == (None, None)
+        assert (row["pending"], row["running"], row["held"]) == (0, 0, 0)
+        decision = row["decision"]
+        assert (decision["submit"], decision["remove"], decision["steps"]) == (0, 0, [])
+        assert (decision["blind"], decision["bound_by"]) == (True, None)
+        assert "writable by everyone" in decision["blind_because"]
 
 
 def test_a_second_factory_is_told_who_has_the_state_folder(tmp_path: Path) -> None:
