@@ -58,6 +58,17 @@ def test_a_signal_ends_it_cleanly_and_leaves_the_pilots(
         assert len(again.intents()) == 1
 
 
+def test_a_pass_that_sends_nothing_is_not_worth_a_line(tmp_path: Path) -> None:
+    with Site(tmp_path, SETTINGS) as site:
+        factory = site.start(FOREGROUND)
+        running(factory, 2)
+        factory.until(lambda s: s.factory.cycle > 10)
+        assert factory.stop() == 0
+        passes = [line for line in factory.said().splitlines() if ": " in line and " pass " in line]
+        assert len(passes) == 1, factory.said()
+        assert passes[0].endswith(": 2 pilots for 1 of 1 queues: S +2")
+
+
 def test_stop_by_the_api_and_pilots_removed_if_told(tmp_path: Path) -> None:
     with Site(tmp_path, SETTINGS) as site:
         factory = site.start()
