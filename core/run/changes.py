@@ -14,7 +14,7 @@ from core.run.writer import Writer
 from core.settings import overrides as book
 from core.settings.load import Layers, resolve, validate_change
 from core.settings.overrides import Overrides, Undo
-from core.settings.schema import Settings
+from core.settings.schema import EffectiveValue, Settings
 from core.state import clock
 from core.state.ledger import Ledger, LedgerReader
 
@@ -23,6 +23,9 @@ log = logging.getLogger("apftui.changes")
 
 REMOVAL = "remove all pilots"
 """What that action is called in the ledger."""
+
+_MOST_SEEN = 20_000
+"""Past revisions of all queues together that are kept for diffs; the oldest are forgotten."""
 
 
 class Wanted(NamedTuple):
@@ -59,6 +62,7 @@ class Changes:
         self._ledger = ledger
         self._writer = writer
         self.overrides = book.read(self._path)
+        self._seen: dict[tuple[str, str], tuple[EffectiveValue, ...]] = {}
 
     def reconcile(self, reader: LedgerReader) -> None:
         """Settle actions that a crash left half done: the file says whether they were."""
@@ -88,7 +92,7 @@ class Changes:
         overrides = self.overrides
         made = []
         for change in wanted:
-            _check_revision(settings, change)
+            self._check_revision(settings, change)
             if change.value is None:
                 overrides = book.unset(overrides, change.queue, change.key, action)
             else:
@@ -143,6 +147,30 @@ class Changes:
         what = "; ".join(f"{e.queue}: {e.key} expired" for e in over)
         return self._proposal(
             action, overrides, resolve(layers, overrides), what, by="expiry", why="", until=None
+        )
+
+    def remember(self, settings: Settings) -> None:
+        """Keep what a queue's settings were at this revision, for the diff of a stale change."""
+        for queue in settings.queues.values():
+            self._seen.setdefault((queue.name, queue.revision), queue.values)
+        while len(self._seen) > _MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
+
+    def _check_revision(self, settings: Settings, change: Wanted) -> None:
+        queue = settings.queues.get(change.queue)
+        if queue is None or change.revision is None or queue.revision == change.revision:
+            return
+        then = {v.key: v for v in self._seen.get((change.queue, change.revision), ())}
+        now = {v.key: v for v in queue.values}
+        diff = tuple(
+            f"{key}: {_shown(then.get(key))} -> {_shown(now.get(key))}"
+            for key in sorted(then.keys() | now.keys())
+            if then.get(key) != now.get(key)
+        )
+        raise StaleChange(
+            f"queue {change.queue} was changed since you looked at it",
+            "look at what it is now, and decide again",
+            diff if then else ("that revision is of before this factory's start",),
         )
 
     def _proposal(
@@ -225,18 +253,8 @@ class Changes:
             self.overrides = aside
 
 
-def _check_revision(settings: Settings, change: Wanted) -> None:
-    queue = settings.queues.get(change.queue)
-    if queue is None or change.revision is None or queue.revision == change.revision:
-        return
-    diff = tuple(
-        f"{v.key} = {v.value!r} ({v.layer})" for v in queue.values if v.layer == "override"
-    )
-    raise StaleChange(
-        f"queue {change.queue} was changed since you looked at it",
-        "look at what it is now, and decide again",
-        diff or ("its settings file was reloaded",),
-    )
+def _shown(value: EffectiveValue | None) -> str:
+    return "not set" if value is None else f"{value.value!r} ({value.layer})"
 
 
 def _words(change: Wanted) -> str:

@@ -149,6 +149,7 @@ class Factory:
                 layers = await anyio.to_thread.run_sync(read_layers, before.path)
                 _check_identity(before.factory, layers.base.factory)
                 settings = resolve(layers, self._changes.overrides)
+                self._changes.remember(before)
                 await self._services.adopt(settings)
             except ApftuiError as error:
                 self._alarms["settings"] = f"the last reload was refused: {error}"
@@ -221,6 +222,7 @@ class Factory:
             proposal.settings
         )  # a change that breaks a wrapper is refused before it is written
         done = await self._changes.apply(proposal)
+        self._changes.remember(self.generation.settings)
         await self._services.adopt(proposal.settings)
         self._refresh()
         return done

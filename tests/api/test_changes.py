@@ -88,7 +88,9 @@ def test_a_change_of_what_one_no_longer_sees_is_refused_with_the_diff(factory: R
     code, answer = factory.change("Q", "paused", True, revision=seen)
     assert code == 409
     assert "changed since" in answer["error"]
-    assert answer["diff"] == [f"{KEY} = 7 (override)"]
+    (diff,) = answer["diff"]
+    assert diff.startswith(f"{KEY}: ")
+    assert diff.endswith(" -> 7 (override)")
     assert factory.queue("Q").state != "paused"
     assert factory.change("Q", "paused", True, revision=factory.queue("Q").revision)[0] == 200
 
