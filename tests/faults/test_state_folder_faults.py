@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -183,7 +184,8 @@ def test_a_state_folder_on_a_remote_file_system_is_refused(tmp_path: Path) -> No
         )
         # Only this process sees the mount table of a machine with its home on NFS.
         script = f'mount --bind {told_by_kernel} /proc/$$/mountinfo && exec "$@"'
-        factory = site.launch(prefix=("unshare", "--mount", "sh", "-c", script, "sh"))
+        elsewhere = ("unshare", "--mount", "sh", "-c", script, "sh")
+        factory = site.launch(prefix=elsewhere)
         assert factory.ended() == 1
         said = factory.said()
         if "permission denied" in said:
@@ -191,6 +193,11 @@ def test_a_state_folder_on_a_remote_file_system_is_refused(tmp_path: Path) -> No
         assert f"the state folder {site.state} is on nfs4, where locks do not hold" in said
         assert "set [factory] state to a folder on a local disk" in said
         assert not (site.state / "state.db").exists()
+        checked = site.launch(
+            (sys.executable, "-m", "apftui", "check", "--config"), prefix=elsewhere
+        )
+        assert checked.ended() == 1
+        assert "is on nfs4, where locks do not hold" in checked.said()
 
 
 def test_a_damaged_ledger_is_set_aside_and_what_runs_is_found_again(tmp_path: Path) -> None:
