@@ -80,7 +80,7 @@ class Factory:
         self._remove_pilots = remove_pilots
         try:
             async with anyio.create_task_group() as tasks:
-                await self._services.start(tasks)
+                self._services.start(tasks)
                 await self._set_aside_orphans(self.generation.settings)
                 self._refresh()  # whoever asks first sees all queues
                 await serve(self)
@@ -94,7 +94,6 @@ class Factory:
                 tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._services.close()
                 await self._passes.close()
                 self.state.reader.close()
                 self.state.ledger.close()
@@ -149,13 +148,14 @@ class Factory:
                 layers = await anyio.to_thread.run_sync(read_layers, before.path)
                 _check_identity(before.factory, layers.base.factory)
                 settings = resolve(layers, self._changes.overrides)
-                self._changes.remember(before)
-                await self._services.adopt(settings)
+                wrappers = await anyio.to_thread.run_sync(render_wrappers, settings)
             except ApftuiError as error:
                 self._alarms["settings"] = f"the last reload was refused: {error}"
                 self._refresh()
                 raise
             self._alarms.pop("settings", None)
+            self._changes.remember(before)
+            self._services.adopt(settings, wrappers)
             self._layers = layers
             self._passes.forget(set(settings.queues))
             await self._set_aside_orphans(settings)
@@ -207,10 +207,10 @@ class Factory:
             self._alarms.pop("orphans", None)
 
     async def _expire(self) -> None:
-        proposal = self._changes.propose_expiry(self._layers)
-        if proposal is None:
-            return
         try:
+            proposal = self._changes.propose_expiry(self._layers)
+            if proposal is None:
+                return
             await self._apply(proposal)
         except ApftuiError as error:
             self._alarms["expiry"] = f"an override could not be ended: {error}"
@@ -218,12 +218,11 @@ class Factory:
             self._alarms.pop("expiry", None)
 
     async def _apply(self, proposal: Proposal) -> dict[str, Any]:
-        render_wrappers(
-            proposal.settings
-        )  # a change that breaks a wrapper is refused before it is written
+        # A change that breaks a wrapper is refused before it is written.
+        wrappers = await anyio.to_thread.run_sync(render_wrappers, proposal.settings)
         done = await self._changes.apply(proposal)
         self._changes.remember(self.generation.settings)
-        await self._services.adopt(proposal.settings)
+        self._services.adopt(proposal.settings, wrappers)
         self._refresh()
         return done
 

@@ -1,6 +1,6 @@
 """The sources and submitters of the running settings: started, kept over reloads, and ended."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal
 
 import anyio
@@ -27,6 +27,7 @@ from core.run.views import SourceStatus
 from core.run.writer import Writer
 from core.settings.registry import plugin_class
 from core.settings.schema import BatchTable, Settings, WmsTable
+from core.settings.wrappers import Rendered
 from core.state import clock
 
 _TENDED_S = 60.0
@@ -51,42 +52,36 @@ class Services:
         self._news = news
         self._tasks: TaskGroup | None = None
         self._polling: dict[int, anyio.CancelScope] = {}
-        self._submitted: dict[int, anyio.Event] = {}
+        self._ended: dict[SubmitterKey, anyio.Event] = {}
+        """Set once the newest submitter of a key can commit nothing more."""
 
     # -- life --------------------------------------------------------------------------------
 
-    async def start(self, tasks: TaskGroup) -> None:
+    def start(self, tasks: TaskGroup) -> None:
         """Start what the settings name."""
         self._tasks = tasks
-        await self.adopt(self.generation.settings)
+        self.adopt(self.generation.settings, self.generation.wrappers)
 
-    async def adopt(self, settings: Settings) -> None:
-        """Run with these settings from now on; what is the same in both goes on as it is.
-
-        Raise SettingsError if a wrapper cannot be rendered; then nothing has changed.
-        """
-        wrappers = render_wrappers(settings)
+    def adopt(self, settings: Settings, wrappers: Mapping[str, Rendered]) -> None:
+        """Run with these settings from now on; what is the same in both goes on as it is."""
         old = self.generation
         batch = {n: self._batch(t, settings) for n, t in settings.batch.items()}
         counted = [b.source.polled for b in batch.values()]
         wms = {n: self._wms(t, counted) for n, t in settings.wms.items()}
-        submitters = {key: self._submitter(key, settings) for key in submitter_keys(settings)}
+        submitters = {key: self._submitter(key, settings) for key in self._keys(settings)}
         self.generation = Generation(settings, Sources(wms, batch), submitters, wrappers)
-        for key in old.submitters.keys() - submitters.keys():
-            old.submitters[key].stop()
-        gone_sources: list[WmsSource | BatchSource] = [
-            *(w for n, w in old.sources.wms.items() if wms.get(n) is not w),
-            *(b for n, b in old.sources.batch.items() if batch.get(n) is not b),
-        ]
-        for gone in gone_sources:
-            self._polling.pop(id(gone)).cancel()
-            await gone.source.worker.close()
+        for key, submitter in old.submitters.items():
+            if submitters.get(key) is not submitter:
+                submitter.stop()
+        kept = {id(source) for source in self._sources()}
+        for gone in self._polling.keys() - kept:
+            self._polling.pop(gone).cancel()
 
     async def finish(self) -> None:
         """Let submissions in flight end: a receipt nobody waits for is a question tomorrow."""
         for submitter in self.generation.submitters.values():
             submitter.stop()
-        for ended in list(self._submitted.values()):
+        for ended in self._ended.values():
             await ended.wait()
 
     async def remove_pilots(self) -> list[str]:
@@ -98,14 +93,6 @@ class Services:
             except (ApftuiError, ValueError) as error:
                 left.append(f"batch {submitter.batch.name}: {error}")
         return left
-
-    async def close(self) -> None:
-        """End all processes."""
-        for worker in (
-            *(s.source.worker for s in self._sources()),
-            *(s.worker for s in self.generation.submitters.values()),
-        ):
-            await worker.close()
 
     # -- waiting -----------------------------------------------------------------------------
 
@@ -146,10 +133,10 @@ class Services:
             for i in self._outstanding.unresolved()
             if i.state is IntentState.CONFLICT
         ]
-        served = {batch for batch, _ in self.generation.submitters}
-        lost = {i.batch for i in self._outstanding.unresolved()} - served
+        named = self.generation.settings.batch.keys()
+        lost = {i.batch for i in self._outstanding.unresolved()} - named
         told += [
-            f"unresolved submissions to batch {name}, which no queue names any more:"
+            f"unresolved submissions to batch {name}, which is not in the settings any more:"
             " see `apftui intent list`"
             for name in sorted(lost)
         ]
@@ -186,7 +173,7 @@ class Services:
                     submitter.wake()
             self._news()
 
-        self._begin(self._poll, source, [], answered)
+        self._begin_to_poll(source, [], answered)
         return source
 
     def _wms(self, table: WmsTable, counted: Sequence[anyio.Event]) -> WmsSource:
@@ -194,46 +181,61 @@ class Services:
         if table.name in old.sources.wms and old.settings.wms[table.name] == table:
             return old.sources.wms[table.name]
         source = wms_source(table, lambda: self.generation.settings)
-        self._begin(self._poll, source, counted, self._news)
+        self._begin_to_poll(source, counted, self._news)
         return source
 
-    async def _poll(
+    def _begin_to_poll(
         self,
         source: WmsSource | BatchSource,
         first: Sequence[anyio.Event],
         answered: Callable[[], None],
     ) -> None:
         """Poll for ever. Demand is only of use once there is a pilot count as old as it."""
-        with anyio.CancelScope() as scope:
-            self._polling[id(source)] = scope
-            for polled in first:
-                await polled.wait()
-            await source.source.run(answered)
+        scope = self._polling[id(source)] = anyio.CancelScope()
+
+        async def poll() -> None:
+            with scope:
+                for polled in first:
+                    await polled.wait()
+                await source.source.run(answered)
+
+        self._begin(poll)
+
+    def _keys(self, settings: Settings) -> set[SubmitterKey]:
+        """Return the submitters that queues want, or that still have an outcome to find."""
+        unknown = {
+            (i.batch, i.submit_plugin)
+            for i in self._outstanding.unresolved()
+            if i.state is IntentState.INTENT and i.batch in settings.batch
+        }
+        return submitter_keys(settings) | unknown
 
     def _submitter(self, key: SubmitterKey, settings: Settings) -> Submitter:
         table = settings.batch[key[0]]
-        before = self.generation.submitters.get(key)
-        if before is not None and before.batch == table:
-            return before
+        runs = self.generation.submitters.get(key)
+        if runs is not None and runs.batch == table:
+            return runs
         worker = submit_worker(table, key[1], settings.factory.state, self._state.epoch)
         books = Books(self._state, self._writer, self._outstanding, self._news)
         lookup = Lookup(table, key[1], worker, books, settings.factory.name)
         submitter = Submitter(
             table, key[1], worker, books, lookup, lambda: self._schedd(table.name)
         )
-        self._submitted[id(submitter)] = anyio.Event()
-        self._begin(self._submit, submitter, before)
+        before, ended = self._ended.get(key), anyio.Event()
+        self._ended[key] = ended
+        self._begin(self._submit, submitter, before, ended)
         return submitter
 
-    async def _submit(self, submitter: Submitter, before: Submitter | None) -> None:
-        """Run a submitter once the one that it replaces can commit nothing more."""
+    async def _submit(
+        self, submitter: Submitter, before: anyio.Event | None, ended: anyio.Event
+    ) -> None:
+        """Run a submitter once the one before can commit nothing more, or its looks would lie."""
         try:
             if before is not None:
-                before.stop()
-                await self._submitted[id(before)].wait()
+                await before.wait()
             await submitter.run()
         finally:
-            self._submitted[id(submitter)].set()
+            ended.set()
 
     def _schedd(self, batch: str) -> str | None:
         source = self.generation.sources.batch.get(batch)

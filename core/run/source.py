@@ -75,16 +75,19 @@ class Source(Generic[A]):
         return f"{age}: {self.error}" if self.error else age
 
     async def run(self, answered: Callable[[], None]) -> None:
-        """Poll for ever, and call `answered` after every poll."""
-        while True:
-            started = clock.boottime()
-            await self._keep_up()
-            await self.poll()
-            answered()
-            rest = self.timing.period - (clock.boottime() - started)
-            self._now = anyio.Event()
-            with anyio.move_on_after(max(0.05, rest)):
-                await self._now.wait()
+        """Poll until cancelled, and call `answered` after every poll; the process ends with it."""
+        try:
+            while True:
+                started = clock.boottime()
+                await self._keep_up()
+                await self.poll()
+                answered()
+                rest = self.timing.period - (clock.boottime() - started)
+                self._now = anyio.Event()
+                with anyio.move_on_after(max(0.05, rest)):
+                    await self._now.wait()
+        finally:
+            await self.worker.close()
 
     def poll_soon(self) -> None:
         """Do not wait for the period to end."""

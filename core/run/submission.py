@@ -113,8 +113,8 @@ class Submitter:
 
     @property
     def busy(self) -> bool:
-        """True while an order waits to be sent."""
-        return bool(self._waiting)
+        """True while an order waits to be sent, or is on its way."""
+        return bool(self._waiting or self.sending)
 
     def order(self, order: Order) -> None:
         """Take an order of a pass; returns at once."""
@@ -133,16 +133,20 @@ class Submitter:
     async def run(self) -> None:
         """Sweep, settle and send, until stopped."""
         for intent in self.books.outstanding.unresolved():
-            if intent.batch == self.batch.name and intent.state is IntentState.INTENT:
+            # Those of another plug-in are on their way just now, or its own to find.
+            mine = (intent.batch, intent.submit_plugin) == (self.batch.name, self._plugin)
+            if mine and intent.state is IntentState.INTENT:
                 self._unknown[intent.submission] = _Unknown(0.0, 1.0)
-        while not self._stopping.is_set():
-            order = await self._next_order()
-            if not self.swept.is_set():
-                await self._sweep()
-            if order is not None:
-                await self._submit(order)
-            await self._settle_due()
-        await self.worker.close()
+        try:
+            while not self._stopping.is_set():
+                order = await self._next_order()
+                if not self.swept.is_set():
+                    await self._sweep()
+                if order is not None:
+                    await self._submit(order)
+                await self._settle_due()
+        finally:
+            await self.worker.close()
 
     async def remove_all(self) -> None:
         """Remove every pilot of this factory from the batch system; call it when `run` is over.
@@ -153,11 +157,14 @@ class Submitter:
         if schedd is None:
             raise SourceError(f"{self.batch.name} has not answered yet")
         failed: list[ApftuiError] = []
-        for found in await self._lookup.all(schedd):
-            try:
-                await self._lookup.remove(schedd, found)
-            except ApftuiError as error:
-                failed.append(error)
+        try:
+            for found in await self._lookup.all(schedd):
+                try:
+                    await self._lookup.remove(schedd, found)
+                except ApftuiError as error:
+                    failed.append(error)
+        finally:
+            await self.worker.close()
         if failed:
             raise failed[0]
 
@@ -187,7 +194,7 @@ class Submitter:
             if self._stopping.is_set():
                 return
             await self.books.write(intents)
-        except ApftuiError as error:
+        except (ApftuiError, ValueError) as error:
             # Nothing was sent: no intent, no submission. The next decision sees what is missing.
             if not isinstance(error, StateError):
                 self.refused[order.queue] = str(error)
@@ -200,6 +207,9 @@ class Submitter:
         for intent in intents:
             if self._stopping.is_set():
                 detail = "the factory stopped before it was sent"
+                await self._resolve(intent, IntentState.ABSENT, detail)
+            elif any(i.submission in self._unknown for i in intents):
+                detail = "not sent: the outcome of the one before it is unknown"
                 await self._resolve(intent, IntentState.ABSENT, detail)
             else:
                 await self._send(intent)
