@@ -34,17 +34,20 @@ async def open_state(factory: FactoryTable, started_by: str) -> State:
     prepare(factory.state)
     lock = StateLock(factory.state, started_by)
     try:
-        await _wait_for_submitters(factory)
-        ledger = Ledger(factory.state)
-        # A submitter that starts only now finds a newer epoch and gives up.
-        epoch = ledger.next_epoch()
+        submitters = await _no_submitters(factory)
+        try:
+            ledger = Ledger(factory.state)
+            epoch = ledger.next_epoch()
+        finally:
+            os.close(submitters)  # one that goes on only now finds a newer epoch and gives up
         return State(lock, ledger, LedgerReader.open(factory.state), instance(factory.state), epoch)
     except BaseException:
         lock.release()
         raise
 
 
-async def _wait_for_submitters(factory: FactoryTable) -> None:
+async def _no_submitters(factory: FactoryTable) -> int:
+    """Wait until no submitter lives; return a descriptor that keeps others from beginning."""
     try:
         fd = open_submit_lock(factory.state)
     except OSError as error:
@@ -56,10 +59,13 @@ async def _wait_for_submitters(factory: FactoryTable) -> None:
         with anyio.fail_after(_SUBMITTER_S):
             while not no_submitter_lives(fd):
                 await anyio.sleep(0.05)
+        return fd
     except TimeoutError:
+        os.close(fd)
         raise StateError(
             f"a submitter of an earlier factory still holds {factory.state / 'submit.lock'}",
             "find it with `fuser` and end it; nothing is submitted while it could",
         ) from None
-    finally:
+    except BaseException:
         os.close(fd)
+        raise

@@ -90,12 +90,14 @@ def open_submit_lock(folder: Path) -> int:
 
 
 def no_submitter_lives(fd: int) -> bool:
-    """Try submit.lock exclusively: True proves that no submitter of an older factory lives."""
+    """Try submit.lock exclusively: True proves that no submitter of an older factory lives.
+
+    None gets further than this lock then until `fd` is closed.
+    """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    fcntl.flock(fd, fcntl.LOCK_UN)
     return True
 
 

@@ -1,5 +1,6 @@
 """Exactly once, part by part, on real worker processes, a real ledger and `local`."""
 
+import fcntl
 import os
 import signal
 import uuid
@@ -25,7 +26,8 @@ from core.settings.load import read_layers, resolve
 from core.settings.overrides import NO_OVERRIDES
 from core.settings.schema import Settings
 from core.state import clock
-from core.state.lock import no_submitter_lives, open_submit_lock
+from core.state.ledger import Ledger
+from core.state.lock import no_submitter_lives, open_submit_lock, share_submit_lock
 from plugins.local import pilots
 from tests.running import local_settings
 
@@ -282,6 +284,35 @@ async def test_a_new_factory_waits_until_the_old_submitter_is_dead(tmp_path: Pat
         assert opened[0].epoch == one.state.epoch + 1
         opened[0].ledger.close()
         opened[0].reader.close()
+
+
+async def test_no_submitter_begins_before_the_new_epoch_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the old factory that was late would still find its own epoch, and submit."""
+    async with bench(tmp_path) as one:
+        one.state.lock.release()
+        next_epoch = Ledger.next_epoch
+        late: list[str] = []
+
+        def next_epoch_while_one_begins(ledger: Ledger) -> int:
+            with submit_lock(one) as fd:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    late.append("waits")
+                else:
+                    late.append("submits")
+            return next_epoch(ledger)
+
+        monkeypatch.setattr(Ledger, "next_epoch", next_epoch_while_one_begins)
+        state = await open_state(one.settings.factory, "console")
+        assert late == ["waits"]
+        assert state.epoch == one.state.epoch + 1
+        with submit_lock(one) as fd:
+            share_submit_lock(fd)  # from now on it may begin
+        state.ledger.close()
+        state.reader.close()
 
 
 async def test_a_submission_killed_at_its_deadline_is_looked_for_and_halves_the_next(
