@@ -6,6 +6,7 @@ from typing import Any, Literal
 import anyio
 from anyio.abc import TaskGroup
 
+from core.model.answers import WmsQuery
 from core.model.errors import ApftuiError
 from core.model.submission import IntentState
 from core.run.books import Books
@@ -73,6 +74,9 @@ class Services:
         for key, submitter in old.submitters.items():
             if submitters.get(key) is not submitter:
                 submitter.stop()
+        for name, source in wms.items():
+            if _queries(settings, name) - _queries(old.settings, name):
+                source.source.poll_soon()  # a new queue need not wait for the period to end
         kept = {id(source) for source in self._sources()}
         for gone in self._polling.keys() - kept:
             self._polling.pop(gone).cancel()
@@ -245,6 +249,10 @@ class Services:
     def _begin(self, task: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         assert self._tasks is not None
         self._tasks.start_soon(task, *args)
+
+
+def _queries(settings: Settings, wms: str) -> set[WmsQuery]:
+    return {q.query for q in settings.queues.values() if q.wms == wms}
 
 
 def _status(

@@ -79,18 +79,18 @@ class Source(Generic[A]):
         try:
             while True:
                 started = clock.boottime()
+                self._now = anyio.Event()
                 await self._keep_up()
                 await self.poll()
                 answered()
                 rest = self.timing.period - (clock.boottime() - started)
-                self._now = anyio.Event()
                 with anyio.move_on_after(max(0.05, rest)):
                     await self._now.wait()
         finally:
             await self.worker.close()
 
     def poll_soon(self) -> None:
-        """Do not wait for the period to end."""
+        """Do not wait for the period to end; a poll that runs now is followed by another."""
         self._now.set()
 
     async def _keep_up(self) -> None:

@@ -182,7 +182,7 @@ def test_an_override_of_a_queue_that_left_is_an_orphan_too(factory: Running) -> 
     assert [(o.queue, o.key) for o in factory.status().factory.orphans] == [("R", "paused")]
     factory.site.write(SETTINGS)
     factory.post("/v1/reload", None, ReloadResult)
-    assert factory.queue("R").state == "ok"
+    factory.until(lambda _: factory.queue("R").state == "ok")
     assert [(o.queue, o.key) for o in factory.status().factory.orphans] == [("R", "paused")]
 
 

@@ -148,7 +148,7 @@ def test_a_thousand_queues_while_j_is_held_down(tmp_path: Path) -> None:
                 asked = time.monotonic()
                 factory.call("GET", "/v1/hello")
                 slowest = max(slowest, time.monotonic() - asked)
-            assert slowest < 0.5, slowest
+            assert slowest < 1.0, slowest
 
 
 def test_a_terminal_that_goes_away_ends_the_console_and_nothing_else(tmp_path: Path) -> None:
