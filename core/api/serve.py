@@ -7,11 +7,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import click
+from anyio.abc import TaskStatus
 
 from core.api.server import Server
 from core.api.socket import bind, socket_path
@@ -79,15 +81,22 @@ async def run_factory(
     table = layers.base.factory
     path = socket_path(table, os.environ)
     state = await open_state(table, started_by)
-    server: Server | None = None
 
-    async def serve(factory: Factory) -> None:
-        nonlocal server
+    @asynccontextmanager
+    async def serve(factory: Factory) -> AsyncIterator[None]:
         server = Server(factory, bind(path, table.socket_group), path)
-        await server.start()
-        log.info("factory %s runs, %d queues", table.name, len(factory.generation.settings.queues))
-        notify("READY=1")
-        ready(factory)
+        try:
+            await server.start()
+            queues = len(factory.generation.settings.queues)
+            log.info("factory %s runs, %d queues", table.name, queues)
+            notify("READY=1")
+            ready(factory)
+            yield
+        finally:
+            notify("STOPPING=1")
+            factory.board.tell()  # long polls end now, not when they are given up
+            with anyio.CancelScope(shield=True):
+                await server.close()
 
     try:
         factory = Factory(layers, state, started_by)
@@ -96,16 +105,12 @@ async def run_factory(
         raise
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_signals, factory, temporary)
+            await tasks.start(_signals, factory, temporary)
             await factory.run(serve, cycles, remove_pilots=temporary)
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise _first(group) from group
     finally:
-        notify("STOPPING=1")
-        with anyio.CancelScope(shield=True):
-            if server is not None:
-                await server.close()
         log.info("factory %s has stopped", table.name)
 
 
@@ -115,9 +120,12 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def _signals(factory: Factory, temporary: bool) -> None:
+async def _signals(
+    factory: Factory, temporary: bool, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
     wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     with anyio.open_signal_receiver(*wanted) as signals:
+        task_status.started()
         async for number in signals:
             if number != signal.SIGHUP or temporary:
                 log.info(

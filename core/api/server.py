@@ -6,7 +6,6 @@ import os
 import socket
 import sqlite3
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,7 +97,7 @@ async def hello(call: Call) -> Hello:
     status = call.factory.status()
     return Hello(
         protocol=PROTOCOL,
-        version=version("apftui"),
+        version=status.version,
         boot=call.factory.boot,
         config=status.config,
         started_by=status.started_by,

@@ -4,6 +4,7 @@ import logging
 import os
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import Any
 
@@ -29,6 +30,11 @@ from core.state import clock
 
 log = logging.getLogger("apftui.factory")
 
+_VERSION = version("apftui")
+
+_NEWS_S = 0.2
+"""Between two looks of the board at what sources and submitters have brought."""
+
 
 class Factory:
     """A running factory. The API reads it, and changes it through its public methods."""
@@ -48,12 +54,14 @@ class Factory:
         self._changes.reconcile(state.reader)
         self._outstanding = Outstanding(state.reader.recent(clock.wall() - REMEMBERED_S))
         settings = resolve(layers, self._changes.overrides)
-        self._services = Services(settings, state, self._outstanding, self._writer, self._refresh)
+        self._news = anyio.Event()
+        self._services = Services(settings, state, self._outstanding, self._writer, self._hear)
         self._passes = Passes(
             state, self._outstanding, self._writer, self._alarms, settings, self._paused_because
         )
         # A pass, a reload and a change each see settings that stand still.
         self._still = anyio.Lock()
+        self._reloading = anyio.Lock()
         self._next_pass: float | None = None
         self._stop = anyio.Event()
         self._remove_pilots = False
@@ -68,14 +76,15 @@ class Factory:
 
     async def run(
         self,
-        serve: Callable[["Factory"], Awaitable[None]],
+        serve: Callable[["Factory"], AbstractAsyncContextManager[None]],
         cycles: int | None = None,
         *,
         remove_pilots: bool = False,
     ) -> None:
         """Run until stopped, or for so many passes; then finish what is in flight.
 
-        `serve` opens the control API and returns. `remove_pilots`: they end with the factory.
+        `serve` is the control API: it ends while the state folder is still this factory's, or it
+        would take the socket of the next one away. `remove_pilots`: they end with the factory.
         """
         self._remove_pilots = remove_pilots
         try:
@@ -83,14 +92,15 @@ class Factory:
                 self._services.start(tasks)
                 await self._set_aside_orphans(self.generation.settings)
                 self._refresh()  # whoever asks first sees all queues
-                await serve(self)
-                await self._unless_stopped(self._services.first_answers)
-                await self._run_passes(cycles)
-                await self._services.finish()
-                if self._remove_pilots:
-                    await self._changes.remove_pilots(
-                        self._services.remove_pilots, by=self._remove_by
-                    )
+                tasks.start_soon(self._show_news)
+                async with serve(self):
+                    await self._unless_stopped(self._services.first_answers)
+                    await self._run_passes(cycles)
+                    await self._services.finish()
+                    if self._remove_pilots:
+                        await self._changes.remove_pilots(
+                            self._services.remove_pilots, by=self._remove_by
+                        )
                 tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
@@ -142,25 +152,28 @@ class Factory:
 
         Raise SettingsError if anything is wrong with them: then the running ones stay.
         """
-        async with self._still:
-            before = self.generation.settings
+        path = self._layers.base.path
+        async with self._reloading:
             try:
-                layers = await anyio.to_thread.run_sync(read_layers, before.path)
-                _check_identity(before.factory, layers.base.factory)
-                settings = resolve(layers, self._changes.overrides)
-                wrappers = await anyio.to_thread.run_sync(render_wrappers, settings)
+                # Passes go on meanwhile: a config plug-in may take its time.
+                layers = await anyio.to_thread.run_sync(read_layers, path, abandon_on_cancel=True)
+                async with self._still:
+                    before = self.generation.settings
+                    _check_identity(before.factory, layers.base.factory)
+                    settings = resolve(layers, self._changes.overrides)
+                    wrappers = await anyio.to_thread.run_sync(render_wrappers, settings)
+                    self._changes.remember(before)
+                    self._services.adopt(settings, wrappers)
+                    self._layers = layers
+                    self._passes.forget(set(settings.queues))
+                    await self._set_aside_orphans(settings)
             except ApftuiError as error:
                 self._alarms["settings"] = f"the last reload was refused: {error}"
                 self._refresh()
                 raise
             self._alarms.pop("settings", None)
-            self._changes.remember(before)
-            self._services.adopt(settings, wrappers)
-            self._layers = layers
-            self._passes.forget(set(settings.queues))
-            await self._set_aside_orphans(settings)
         self._refresh()
-        log.info("settings reloaded from %s", before.path)
+        log.info("settings reloaded from %s", path)
         old, new = before.queues, settings.queues
         changed = [n for n in new if n in old and new[n] != old[n]]
         return sorted(new.keys() - old.keys()), changed, sorted(old.keys() - new.keys())
@@ -228,6 +241,20 @@ class Factory:
 
     # -- what is shown -----------------------------------------------------------------------
 
+    def _hear(self) -> None:
+        self._news.set()
+
+    async def _show_news(self) -> None:
+        """Bring the board up to date, once for all that happens in a short time.
+
+        A pass over a thousand queues has a thousand outcomes.
+        """
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            self._refresh()
+            await anyio.sleep(_NEWS_S)
+
     def _refresh(self) -> None:
         """Bring the board up to date."""
         now = clock.boottime()
@@ -248,7 +275,7 @@ class Factory:
         last_pass = self._passes.last_pass
         return FactoryStatus(
             name=settings.factory.name,
-            version=version("apftui"),
+            version=_VERSION,
             boot=self.boot,
             pid=os.getpid(),
             started_by=self._started_by,

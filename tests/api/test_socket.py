@@ -4,6 +4,7 @@ import grp
 import json
 import os
 import shutil
+import signal
 import socket
 import stat
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import ApftuiError
+from core.state.lock import held
 from tests.running import Site, local_settings
 
 NOBODY = 65534
@@ -136,3 +138,16 @@ def test_the_socket_of_a_killed_factory_is_no_hindrance(tmp_path: Path) -> None:
         first.kill()
         assert first.socket.exists()
         assert site.start().stop() == 0
+
+
+def test_it_is_gone_before_another_factory_may_have_the_state_folder(tmp_path: Path) -> None:
+    """Or the old one takes away the socket that the new one has just bound."""
+    with Site(tmp_path, local_settings("[queues.Q]\n")) as site:
+        factory = site.start()
+        path = factory.socket
+        assert path.exists()
+        factory.signal(signal.SIGTERM)
+        while held(site.state):
+            pass
+        assert not path.exists()
+        assert factory.ended() == 0
