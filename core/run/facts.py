@@ -1,9 +1,9 @@
 """From answers to facts: what is known about each queue at this moment, and how old it is."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from core.decision.demand import Sample, covered, in_flight
+from core.decision.demand import Sample, Sent, covered, in_flight
 from core.model.answers import BatchAnswer, BatchCount, WmsAnswer, WmsCount, WmsQuery
 from core.model.facts import BatchFacts, Facts, Totals, WmsFacts
 from core.run.outstanding import Outstanding
@@ -57,9 +57,14 @@ class BatchSource:
         """Return the newest count of one queue."""
         return self.counts().get(queue) or BatchCount(queue=queue)
 
-    def samples(self, queue: str) -> list[Sample]:
-        """Return P of a queue in every answer kept, oldest first."""
-        return [_sample(polled, counts.get(queue)) for polled, counts in self._answers]
+    def samples(self, queue: str, since: float) -> list[Sample]:
+        """Return P of a queue in the answers since, and in the last one before; oldest first."""
+        found: list[Sample] = []
+        for polled, counts in reversed(self._answers):
+            found.append(_sample(polled, counts.get(queue)))
+            if polled.ended <= since:
+                break
+        return found[::-1]
 
 
 def _sample(polled: Polled[BatchAnswer], count: BatchCount | None) -> Sample:
@@ -90,17 +95,19 @@ class Sources:
 
     def facts(self, queue: QueueSettings, outstanding: Outstanding, now: float) -> Facts:
         """Return what is known about a queue; totals are the pass's."""
-        batch = self._batch(queue, outstanding, now)
+        sent = outstanding.sent(queue.name, queue.batch)
+        batch = self._batch(queue, sent, now)
         wms = self._wms(queue, now)
         if queue.wms is None or wms.activated is None or not batch.known:
             return Facts(wms=wms, batch=batch)
         source = self.wms[queue.wms]
         polled = source.source.fresh(now)
         assert polled is not None
+        measured_at = polled.began - source.lag
         spent = covered(
-            polled.began - source.lag,
-            self.batch[queue.batch].samples(queue.name),
-            outstanding.sent(queue.name, queue.batch),
+            measured_at,
+            self.batch[queue.batch].samples(queue.name, measured_at),
+            sent,
         )
         if spent is None:
             age = now - polled.began + source.lag
@@ -127,10 +134,9 @@ class Sources:
             problem=count.problem,
         )
 
-    def _batch(self, queue: QueueSettings, outstanding: Outstanding, now: float) -> BatchFacts:
+    def _batch(self, queue: QueueSettings, sent: Sequence[Sent], now: float) -> BatchFacts:
         batch = self.batch[queue.batch]
         polled = batch.source.fresh(now)
-        sent = outstanding.sent(queue.name, queue.batch)
         if polled is None:
             unresolved = sum(s.n for s in sent if s.at is None)
             return BatchFacts(problem=batch.source.problem(now), in_flight=unresolved)

@@ -320,7 +320,7 @@ def test_what_demand_of_the_greatest_age_needs_is_still_remembered(
             assert facts.wms.problem is None
             assert facts.batch.covered == 0
         now += period
-    kept = polls.sources.batch["main"].samples("Q")
+    kept = polls.sources.batch["main"].samples("Q", 0.0)
     assert len(kept) <= (100 + 20 + lag) / period + 3
     assert polls.sources.oldest(now) == kept[0].began
 
