@@ -56,15 +56,13 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.
     """Commit what is done inside, whole or not at all. Raise StateError if it cannot be kept."""
     try:
         connection.execute("begin immediate")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("rollback")
-            raise
+        yield connection
         connection.execute("commit")
-    except sqlite3.Error as error:
-        with contextlib.suppress(sqlite3.Error):
+    except BaseException as error:
+        with contextlib.suppress(sqlite3.Error):  # a full disk has rolled it back already
             connection.execute("rollback")
+        if not isinstance(error, sqlite3.Error):
+            raise
         raise StateError(
             f"cannot write {path}: {clean(str(error))}",
             "make room on its disk, or mount it writable",

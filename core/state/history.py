@@ -100,8 +100,11 @@ class History:
         oldest = f"history-{_day(at - self._days * 86400)}.db"
         for path in files(self._folder):
             if path.name < oldest:
-                for suffix in ("", "-wal", "-shm"):
-                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+                try:
+                    for suffix in ("", "-wal", "-shm"):
+                        path.with_name(path.name + suffix).unlink(missing_ok=True)
+                except OSError as error:  # it costs its room, no pass
+                    log.warning("cannot remove %s: %s", path, error.strerror)
 
 
 def files(folder: Path) -> list[Path]:
@@ -130,6 +133,8 @@ def recent(folder: Path, queue: str, limit: int) -> list[Record]:
 def _read(path: Path, queue: str, limit: int) -> Iterator[Record]:
     database = open_readonly(path)
     try:
+        if database.execute("pragma user_version").fetchone()[0] == 0:
+            return  # the disk was full when that day began
         rows = database.execute(
             "select * from decisions where queue = ? order by cycle desc limit ?", (queue, limit)
         )

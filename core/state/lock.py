@@ -4,11 +4,14 @@ import fcntl
 import json
 import os
 import socket
+import time
 from pathlib import Path
 
 from core.model.errors import StateError
 from core.model.text import clean
 from core.state import clock
+
+_TRIES = 5
 
 
 class InUse(StateError):
@@ -27,14 +30,12 @@ class StateLock:
             raise StateError(
                 f"cannot write {path}: {error.strerror}", "check the folder's owner and its disk"
             ) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(self._fd):
             os.close(self._fd)
             raise InUse(
                 f"the state folder {folder} is in use by {holder(folder)}",
                 "attach with `apftui`, or stop it with `apftui stop`",
-            ) from None
+            )
         told = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -53,6 +54,18 @@ class StateLock:
     def release(self) -> None:
         """Let the next factory in."""
         os.close(self._fd)
+
+
+def _taken(fd: int) -> bool:
+    """Take a lock, unless somebody has it for more than an instant, as whoever asks `held` does."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
 
 
 def holder(folder: Path) -> str:

@@ -140,3 +140,32 @@ def test_a_damaged_day_does_not_hide_the_others(tmp_path: Path) -> None:
 
 def test_no_history_is_an_empty_list(tmp_path: Path) -> None:
     assert recent(tmp_path, "Q", 10) == []
+
+
+def test_a_day_that_began_on_a_full_disk_does_not_hide_the_others(tmp_path: Path) -> None:
+    history = History(tmp_path, 30)
+    keep(history, 1, NOON)
+    history.close()
+    (tmp_path / "history-20241005.db").touch()
+    assert [r.cycle for r in recent(tmp_path, "Q", 10)] == [1]
+
+
+def test_an_old_day_that_cannot_be_removed_hinders_no_pass(tmp_path: Path) -> None:
+    (tmp_path / "history-20200101.db" / "in the way").mkdir(parents=True)
+    history = History(tmp_path, 2)
+    keep(history, 1)
+    keep(history, 2)
+    history.close()
+    assert (tmp_path / "history-20200101.db").exists()
+
+
+def test_the_error_names_what_the_disk_said(tmp_path: Path) -> None:
+    """SQLite rolls back by itself when the disk is full."""
+    history = History(tmp_path, 30)
+    keep(history, 1)
+    assert history._db is not None
+    pages = history._db.execute("pragma page_count").fetchone()[0]
+    history._db.execute(f"pragma max_page_count = {pages}")
+    many = [record(2, NOON, queue=f"Q{i}" * 500) for i in range(200)]
+    with pytest.raises(StateError, match=r"full; make room"):
+        history.record(2, NOON, many)

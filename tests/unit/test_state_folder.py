@@ -1,5 +1,6 @@
 """The state folder: private, local, with an identity; its locks name whoever holds them."""
 
+import fcntl
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import uuid
 from pathlib import Path
 
@@ -139,3 +141,12 @@ def test_a_kill_releases_every_lock(tmp_path: Path) -> None:
 def test_asking_whether_it_is_held_takes_nothing(tmp_path: Path) -> None:
     assert not lock.held(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_only_asks_for_the_holder_keeps_no_factory_from_starting(tmp_path: Path) -> None:
+    asking = os.open(tmp_path / "factory.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(asking, fcntl.LOCK_EX)
+    answered = threading.Timer(0.03, os.close, [asking])
+    answered.start()
+    StateLock(tmp_path, "console").release()
+    answered.join()
