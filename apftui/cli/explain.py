@@ -48,6 +48,7 @@ def explain(common: Common, name: str) -> None:
 def _explanation(where: Place, name: str) -> Explanation:
     from core.api.client import NoFactory
     from core.api.models import QueueDetail
+    from core.model.errors import NotFound
     from core.run.explain import explain_running, explain_stopped
 
     async def question(factory: Client) -> QueueDetail:
@@ -55,7 +56,8 @@ def _explanation(where: Place, name: str) -> Explanation:
 
     try:
         detail = ask(where, question)
-    except NoFactory:
+    except (NoFactory, NotFound):
+        # Also of a queue that has left the running settings: the record still has it.
         return explain_stopped(where.factory.state, name)
     return explain_running(detail.status, detail.decisions, detail.intents)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from core.model.errors import ApftuiError, NotFound, StateError
+from core.model.errors import ApftuiError, NotFound, SettingsError, StateError
 from core.model.submission import Intent, IntentState
 from core.run.board import Board
 from core.run.books import Books
@@ -160,6 +160,7 @@ class Factory:
                 async with self._still:
                     before = self.generation.settings
                     _check_identity(before.factory, layers.base.factory)
+                    self._check_batches(layers.base)
                     settings = resolve(layers, self._changes.overrides)
                     wrappers = await anyio.to_thread.run_sync(render_wrappers, settings)
                     self._changes.remember(before)
@@ -177,6 +178,16 @@ class Factory:
         old, new = before.queues, settings.queues
         changed = [n for n in new if n in old and new[n] != old[n]]
         return sorted(new.keys() - old.keys()), changed, sorted(old.keys() - new.keys())
+
+    def _check_batches(self, after: Settings) -> None:
+        """Refuse to lose sight of pilots: without its batch system nobody counts them."""
+        for name, batch in self.generation.sources.batch.items():
+            pilots = sum(c.pending + c.held + c.running for c in batch.counts().values())
+            if pilots and name not in after.batch:
+                raise SettingsError(
+                    f"[batch.{name}] is gone from the settings and still has {pilots} pilots",
+                    "take only its queues away, and the table when their pilots have ended",
+                )
 
     async def change(
         self, wanted: Sequence[Wanted], *, by: str, why: str, until: float | None

@@ -15,6 +15,7 @@ from core.api.models import Hello, ReloadResult
 from core.state import lock
 from plugins.local import pilots as local
 from tests.running import BACKGROUND, FOREGROUND, Running, Site, local_settings, sleepers
+from tests.typed import apftui
 
 SETTINGS = local_settings(sleepers("S", 2))
 
@@ -192,3 +193,21 @@ def test_a_queue_that_leaves_with_pilots_drains(tmp_path: Path) -> None:
         assert factory.status().factory.alarms == ()
         factory.until(lambda s: [q.name for q in s.queues] == ["Q"])
         assert len(factory.intents()) == 1
+        told = apftui("explain", "S", "--config", site.config)
+        assert told.code == 0, told.err
+        assert "fixed" in told.out
+
+
+def test_a_batch_system_with_pilots_cannot_leave_the_settings(tmp_path: Path) -> None:
+    """Nobody would count them any more."""
+    with Site(tmp_path, local_settings(sleepers("S", 2))) as site:
+        factory = site.start()
+        running(factory, 2)
+        text = local_settings("[queues.Q]\n").replace("[batch.here]", "[batch.there]")
+        site.write(
+            text.replace('batch = "here"', 'batch = "there"').replace('"pilots"', '"others"')
+        )
+        code, answer = factory.call("POST", "/v1/reload")
+        assert code == 400
+        assert "[batch.here] is gone from the settings and still has 2 pilots" in answer["error"]
+        assert factory.queue("S").running == 2
