@@ -1,13 +1,18 @@
 """The books of submissions: every outcome goes to the ledger first, then to all who count."""
 
+import sqlite3
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from core.model.errors import StateError
 from core.model.submission import Intent, IntentState
+from core.model.text import clean
 from core.run.opening import State
 from core.run.outstanding import Outstanding
 from core.run.writer import Writer
 from core.state import clock
+
+R = TypeVar("R")
 
 
 class Books:
@@ -61,12 +66,20 @@ class Books:
 
     async def intent(self, submission: str) -> Intent | None:
         """Return an intent as the ledger has it."""
-        return await self._writer.do(self.state.reader.intent, submission)
+        return await self._read(self.state.reader.intent, submission)
 
     async def known(self, submissions: Sequence[str]) -> dict[str, Intent]:
         """Return those of `submissions` that the ledger has."""
-        return await self._writer.do(self.state.reader.known, submissions)
+        return await self._read(self.state.reader.known, submissions)
 
     async def last_confirmed(self, schedd: str) -> Intent | None:
         """Return the submission that this batch system confirmed last."""
-        return await self._writer.do(self.state.reader.last_confirmed, schedd)
+        return await self._read(self.state.reader.last_confirmed, schedd)
+
+    async def _read(self, read: Callable[..., R], *args: object) -> R:
+        """Read the ledger after all earlier writes. Raise StateError if it cannot be read."""
+        try:
+            return await self._writer.do(read, *args)
+        except sqlite3.Error as error:
+            path = self.state.ledger.path
+            raise StateError(f"cannot read {path}: {clean(str(error))}", "see its disk") from error

@@ -34,11 +34,11 @@ class Outstanding:
         """Add an intent, or replace it by what became of it."""
         if intent.state in (IntentState.INTENT, IntentState.CONFLICT):
             self._open[intent.submission] = intent
-            receipt = None
+            at = None
         else:
             self._open.pop(intent.submission, None)
-            receipt = _receipt(intent)
-        entry = _Entry(intent.batch, intent.state, Sent(receipt, intent.n))
+            at = receipt(intent)
+        entry = _Entry(intent.batch, intent.state, Sent(at, intent.n))
         self._by_queue[intent.queue][intent.submission] = entry
 
     def sent(self, queue: str, batch: str) -> list[Sent]:
@@ -82,7 +82,7 @@ def _sent(entries: Iterable[_Entry], batch: str) -> list[Sent]:
     return [e.sent for e in entries if e.batch == batch and e.state is not IntentState.ABSENT]
 
 
-def _receipt(intent: Intent) -> float:
+def receipt(intent: Intent) -> float:
     """Return when the outcome was known, as a boottime of this boot."""
     if intent.boot_id == clock.boot_id() and intent.resolved_boottime is not None:
         return intent.resolved_boottime

@@ -282,19 +282,24 @@ class Submitter:
         for submission, unknown in list(self._unknown.items()):
             if self._stopping.is_set() or unknown.look_at > clock.boottime():
                 continue
-            intent = await self.books.intent(submission)
-            if intent is None or intent.state is not IntentState.INTENT:
-                del self._unknown[submission]
-                continue
             later = _Unknown(
                 clock.boottime() + unknown.wait, min(_LONGEST_WAIT_S, unknown.wait * 2), unknown.why
             )
+            self._unknown[submission] = later
+            try:
+                intent = await self.books.intent(submission)
+            except StateError as error:
+                log.warning("looking for %s: %s", submission, error)
+                continue
+            if intent is None or intent.state is not IntentState.INTENT:
+                del self._unknown[submission]
+                if intent is not None:  # an operator's word came between
+                    self.books.outstanding.put(intent)
+                continue
             try:
                 if await self._lookup.settle(intent, unknown.why):
-                    del self._unknown[submission]
                     await self._say_why(submission, unknown.why)
-                else:
-                    self._unknown[submission] = later
+                    del self._unknown[submission]
             except (ApftuiError, ValueError) as error:
                 log.warning("%s: looking for %s: %s", intent.queue, submission, error)
                 self._look_again(intent, str(error), later)

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -437,3 +438,40 @@ async def test_an_outcome_that_could_not_be_written_stays_unknown_until_it_can(
         await until(lambda: all_settled(one, 1))
         assert list(states(one).values()) == [IntentState.CONFIRMED]
         await until(lambda: one.submitter.why_not("Q") is None)
+
+
+async def test_of_a_lost_ledger_there_is_one_alarm(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        for _ in range(3):
+            made = await written(one)
+            await one.worker.call("submit", 20.0, submission=made.submission)
+        one.state.ledger._db.execute("delete from intents")
+    async with bench(tmp_path) as one, at_work(one):
+        assert list(states(one).values()) == [IntentState.CONFIRMED] * 3
+        (alarm,) = one.books.alarms.values()
+        assert alarm.startswith("6 pilots of 3 submissions found on")
+
+
+async def test_the_ledger_has_the_last_word_on_what_is_looked_for(tmp_path: Path) -> None:
+    """An operator's word on an intent while a look for it fails."""
+    async with bench(tmp_path) as one:
+        made = await written(one)
+        one.outstanding.put(made)
+        one.state.ledger.resolve(made.submission, IntentState.ABSENT, "by hand")
+        async with at_work(one):
+            await until(lambda: one.submitter.why_not("Q") is None)
+
+
+async def test_a_ledger_that_cannot_be_read_ends_no_submitter(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        made = await written(one)
+        one.outstanding.put(made)
+        read = one.state.reader.intent
+
+        def broken(submission: str) -> Intent | None:
+            one.state.reader.intent = read  # type: ignore[method-assign]
+            raise sqlite3.OperationalError("disk I/O error")
+
+        one.state.reader.intent = broken  # type: ignore[method-assign]
+        async with at_work(one):
+            await until(lambda: all_settled(one, 1))
