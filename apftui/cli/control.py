@@ -78,10 +78,12 @@ def _not_removed(where: Place, asked: float) -> str:
 
 
 def _wait_until_gone(where: Place, pid: int) -> None:
+    from core.api.socket import listens
     from core.state.lock import held
 
     end = time.monotonic() + _STOP_S
-    while where.socket.exists() or held(where.factory.state):
+    # A factory that was killed leaves its socket, and nobody listens on it.
+    while listens(where.socket) or held(where.factory.state):
         if time.monotonic() > end:
             raise Failed(
                 f"the factory with pid {pid} was told to stop and still runs;"

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from core.model.decision import Decision
 from core.model.frozen import Frozen
@@ -114,7 +114,7 @@ class ChangeRequest(Frozen):
 
     changes: tuple[Change, ...] = Field(min_length=1)
     why: str = Field(default="", max_length=500)
-    until: float | None = None
+    until: FiniteFloat | None = None
 
 
 class UndoRequest(Frozen):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aiohttp import web
+from anyio import to_thread
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from core.api.models import (
@@ -143,25 +144,31 @@ async def queue(call: Call) -> QueueDetail:
     settings = factory.generation.settings.queues.get(query.name)
     reader = factory.state.reader
     folder = factory.generation.settings.factory.state
-    return QueueDetail(
-        status=shown[0],
-        settings=settings.values if settings else (),
-        decisions=tuple(past_decisions(folder, reader, query.name, query.limit)),
-        intents=tuple(reader.of_queue(query.name, query.limit)),
-        actions=tuple(_action(a) for a in reader.actions(1000) if _touches(a, query.name)),
-    )
+
+    def read() -> QueueDetail:
+        return QueueDetail(
+            status=shown[0],
+            settings=settings.values if settings else (),
+            decisions=tuple(past_decisions(folder, reader, query.name, query.limit)),
+            intents=tuple(reader.of_queue(query.name, query.limit)),
+            actions=tuple(_action(a) for a in reader.actions(1000) if _touches(a, query.name)),
+        )
+
+    return await to_thread.run_sync(read)  # a month of days, on a disk that may be slow
 
 
 async def intents(call: Call) -> tuple[Intent, ...]:
     """List submissions, newest first."""
     reader = call.factory.state.reader
-    found = reader.unresolved() if call.query.unresolved else reader.newest(call.query.limit)
-    return tuple(found)
+    if call.query.unresolved:
+        return tuple(await to_thread.run_sync(reader.unresolved))
+    return tuple(await to_thread.run_sync(reader.newest, call.query.limit))
 
 
 async def actions(call: Call) -> tuple[Action, ...]:
     """List what operators did, newest first."""
-    return tuple(_action(a) for a in call.factory.state.reader.actions(call.query.limit))
+    found = await to_thread.run_sync(call.factory.state.reader.actions, call.query.limit)
+    return tuple(_action(a) for a in found)
 
 
 async def changes(call: Call) -> Action:

@@ -77,6 +77,8 @@ class Passes:
         decided = await self._decider.decide(questions, totals)
         records, orders = self._settle(generation, questions, decided, now)
         await self._keep(records)
+        if orders:
+            self._alarms.pop("prepare", None)
         for order in orders:
             await self._place(generation, order)
         self.last_pass = now
@@ -197,7 +199,6 @@ class Passes:
                 f"{order.queue}: its pilots cannot be prepared: {where}"
             )
             return
-        self._alarms.pop("prepare", None)
         generation.submitter(queue).order(order)
 
     def forget(self, kept: set[str]) -> None:

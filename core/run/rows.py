@@ -1,10 +1,12 @@
 """The rows of the board: each queue's facts as of now, its state in one word, and why."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from core.model.answers import BatchCount
 from core.model.facts import BatchFacts, Facts, WmsFacts
 from core.model.submission import IntentState
 from core.run.board import Row
+from core.run.facts import BatchSource
 from core.run.generation import Generation
 from core.run.outstanding import Outstanding
 from core.run.passes import Last
@@ -91,37 +93,47 @@ def _state(
 
 def _draining(generation: Generation, now: float) -> Iterator[Row]:
     known = generation.settings.queues
+    left: dict[str, list[tuple[str, BatchSource, BatchCount]]] = {}
     for name, batch in generation.sources.batch.items():
-        counted = batch.source.fresh(now)
-        if counted is None:
+        if batch.source.fresh(now) is None:
             continue
         for count in batch.counts().values():
-            pilots = count.pending + count.running + count.held
-            if count.queue in known or not pilots:
-                continue
-            yield Row(
-                name=count.queue,
-                state="draining",
-                reason=f"not in the settings any more, {pilots} pilots left",
-                facts=_facts(count.pending, count.held, count.running),
-                leaving=count.leaving,
-                hold_reason=count.hold_reason,
-                wms_at=None,
-                batch_at=counted.ended,
-                decision=None,
-                decided_at=None,
-                cycle=None,
-                submitted=0,
-                wms_name=None,
-                batch_name=name,
-                schedd=counted.answer.schedd,
-                wrapper="",
-                revision="",
-            )
+            if count.queue not in known and count.pending + count.running + count.held:
+                left.setdefault(count.queue, []).append((name, batch, count))
+    for queue, places in left.items():
+        yield _left(queue, *zip(*places, strict=True))
 
 
-def _facts(pending: int, held: int, running: int) -> Facts:
-    return Facts(
-        wms=WmsFacts(problem="the queue left the settings"),
-        batch=BatchFacts(pending=pending, held=held, running=running),
+def _left(
+    queue: str,
+    batches: Sequence[str],
+    sources: Sequence[BatchSource],
+    counts: Sequence[BatchCount],
+) -> Row:
+    """Return the row of a queue that left the settings, with its pilots on all batch systems."""
+    pending = sum(c.pending for c in counts)
+    held = sum(c.held for c in counts)
+    running = sum(c.running for c in counts)
+    polled = [s.source.last for s in sources if s.source.last is not None]
+    return Row(
+        name=queue,
+        state="draining",
+        reason=f"not in the settings any more, {pending + held + running} pilots left",
+        facts=Facts(
+            wms=WmsFacts(problem="the queue left the settings"),
+            batch=BatchFacts(pending=pending, held=held, running=running),
+        ),
+        leaving=sum(c.leaving for c in counts),
+        hold_reason=next((c.hold_reason for c in counts if c.hold_reason), ""),
+        wms_at=None,
+        batch_at=min(p.ended for p in polled),
+        decision=None,
+        decided_at=None,
+        cycle=None,
+        submitted=0,
+        wms_name=None,
+        batch_name=", ".join(batches),
+        schedd=", ".join(p.answer.schedd for p in polled),
+        wrapper="",
+        revision="",
     )

@@ -69,6 +69,13 @@ def problem(code: int, answer: Any) -> str:
             404,
             "no override",
         ),
+        (
+            "POST",
+            "/v1/changes",
+            b'{"changes": [{"queue": "Q", "key": "paused", "value": true}], "until": NaN}',
+            400,
+            "until: Input should be a finite number",
+        ),
         ("POST", "/v1/undo", {"action": "none-such"}, 404, "no action none-such"),
         (
             "POST",

@@ -14,8 +14,11 @@ from core.model.answers import BatchAnswer, BatchCount, WmsAnswer, WmsCount, Wms
 from core.model.facts import Facts
 from core.model.plugin import NoParams
 from core.model.submission import Intent, IntentState
+from core.run.board import Board
 from core.run.facts import BatchSource, Sources, WmsSource
+from core.run.generation import Generation
 from core.run.outstanding import REMEMBERED_S, Outstanding
+from core.run.rows import rows
 from core.run.source import Polled, Source
 from core.run.worker import Worker
 from core.settings.schema import (
@@ -375,3 +378,26 @@ def test_the_oldest_open_intent_blocks_its_queue() -> None:
     names = [newer.submission, older.submission]
     assert outstanding.confirmed(names, "Q") == 2
     assert outstanding.confirmed(names, "another") == 0
+
+
+def test_pilots_that_a_queue_left_on_two_batch_systems_are_one_row() -> None:
+    polls = Polls(batches=("main", "second"))
+    polls.batch(100, BatchCount(queue="gone", pending=1, running=4))
+    polls.batch(100, BatchCount(queue="gone", held=2, hold_reason="no wrapper"), name="second")
+    generation = Generation(polls.settings, polls.sources, {}, {})
+    board = Board()
+
+    def show(now: float) -> None:
+        board.show(rows(generation, {}, polls.outstanding, str, now))
+
+    show(110)
+    version = board.version
+    (row,) = board.since(0, 10, 110)[0]
+    assert (row.state, row.pending, row.held, row.running) == ("draining", 1, 2, 4)
+    assert (row.reason, row.batch_name) == (
+        "not in the settings any more, 7 pilots left",
+        "main, second",
+    )
+    assert row.batch.hold_reason == "no wrapper"
+    show(111)
+    assert board.version == version
