@@ -222,7 +222,8 @@ def test_a_damaged_ledger_is_set_aside_and_what_runs_is_found_again(tmp_path: Pa
         )
         assert submitted(site) == 1
         assert "state.db was damaged and is set aside as state.db.damaged-" in told(again)
-        assert "2 pilots of S found on" in told(again)
+        assert "unknown to the ledger: adopted; the log names them" in told(again)
+        assert "2 pilots of S found on" in again.log()
         assert list(site.state.glob("state.db.damaged-*"))
 
 
