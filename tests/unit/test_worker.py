@@ -258,6 +258,6 @@ def test_a_stopped_factory_does_not_let_a_call_outlive_its_deadline(factory: Any
         os.kill(parent.pid, signal.SIGSTOP)
         stopped[does] = (idle, busy, time.monotonic())
     for does, (idle, busy, at) in stopped.items():
-        assert within(at + 5 - time.monotonic(), functools.partial(ended, busy)), does
+        assert within(at + 15 - time.monotonic(), functools.partial(ended, busy)), does
         assert runs(idle), "nobody asked it anything: it may live"
     assert time.monotonic() - at > 2, "the factory was not stopped, and killed them itself"
