@@ -9,13 +9,11 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from core.api.models import Problem
+from core.api.socket import LONGEST
 from core.model.errors import ApftuiError, NotFound, Stale
 from core.model.text import clean
 
 M = TypeVar("M", bound=BaseModel)
-
-LONGEST_PATH = 107
-"""Bytes that the kernel takes as a Unix socket's path."""
 
 
 class NoFactory(ApftuiError):
@@ -34,9 +32,9 @@ class Client:
         self.deadline = deadline
 
     async def __aenter__(self) -> Self:
-        if len(os.fsencode(self.socket)) > LONGEST_PATH:
+        if len(os.fsencode(self.socket)) > LONGEST:
             raise ApftuiError(
-                f"the socket's path {self.socket} is longer than {LONGEST_PATH} bytes",
+                f"the socket's path {self.socket} is longer than {LONGEST} bytes",
                 "choose a shorter state folder",
             )
         self._session = aiohttp.ClientSession(

@@ -33,7 +33,7 @@ from core.model.errors import ApftuiError, NotFound, SettingsError, Stale, State
 from core.model.frozen import Frozen
 from core.model.submission import IntentState
 from core.model.text import clean
-from core.run.changes import StaleChange, Wanted
+from core.run.changes import Wanted
 from core.run.explain import past_decisions
 from core.run.factory import Factory
 from core.state import clock
@@ -311,10 +311,9 @@ def _refusal(error: ApftuiError | ValidationError) -> web.Response:
         first = error.errors()[0]
         where = ".".join(str(p) for p in first["loc"])
         return _problem(400, clean(f"{where}: {first['msg']}", 300))
-    if isinstance(error, StaleChange):
+    if isinstance(error, Stale):
         return _problem(409, str(error), error.diff)
     codes: tuple[tuple[type[ApftuiError], int], ...] = (
-        (Stale, 409),
         (NotFound, 404),
         (SettingsError, 400),
         (StateError, 503),

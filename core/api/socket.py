@@ -11,7 +11,8 @@ from pathlib import Path
 from core.model.errors import StateError
 from core.settings.schema import FactoryTable
 
-_LONGEST = 107  # sun_path holds 108 bytes with the final zero
+LONGEST = 107
+"""Bytes that the kernel takes as a Unix socket's path: sun_path holds 108 with the final zero."""
 
 
 SYSTEM = Path("/run/apftui")
@@ -77,10 +78,10 @@ def listens(path: Path) -> bool:
 
 def _fitting(path: Path) -> Path:
     length = len(os.fsencode(path))
-    if length > _LONGEST:
+    if length > LONGEST:
         raise StateError(
             f"the control socket {path} would have a path of {length} bytes,"
-            f" more than the {_LONGEST} that a Unix socket can have",
+            f" more than the {LONGEST} that a Unix socket can have",
             "set [factory] state to a shorter path",
         )
     return path

@@ -37,14 +37,6 @@ class Wanted(NamedTuple):
     revision: str | None
 
 
-class StaleChange(Stale):
-    """The queue was changed since it was read; `diff` says what is different now."""
-
-    def __init__(self, problem: str, cure: str, diff: tuple[str, ...]) -> None:
-        super().__init__(problem, cure)
-        self.diff = diff
-
-
 class Proposal(NamedTuple):
     """What a change would lead to, before anything is written."""
 
@@ -84,7 +76,7 @@ class Changes:
         why: str,
         until: float | None,
     ) -> Proposal:
-        """Work out a change. Raise StaleChange, NotFound or SettingsError if it cannot be made."""
+        """Work out a change. Raise Stale, NotFound or SettingsError if it cannot be made."""
         action = uuid.uuid4().hex
         now = clock.wall()
         if until is not None and until <= now:
@@ -167,7 +159,7 @@ class Changes:
             for key in sorted(then.keys() | now.keys())
             if then.get(key) != now.get(key)
         )
-        raise StaleChange(
+        raise Stale(
             f"queue {change.queue} was changed since you looked at it",
             "look at what it is now, and decide again",
             diff if then else ("that revision is of before this factory's start",),

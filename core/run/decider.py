@@ -22,6 +22,9 @@ STEP_DEADLINE_S = 5.0
 MOST_LOST_S = 15.0
 """What a pass may lose on steps that hang or break before it stops trying such steps."""
 
+_AT_ONCE = 200
+"""Queues in one message: while it is packed, the factory answers nobody."""
+
 
 class Question(NamedTuple):
     """A queue that is to be decided in this pass."""
@@ -56,7 +59,7 @@ class Decider:
             if (why := spoilt.get(_steps(left[0]))) is not None:
                 decided.append(Decided(failure(left[0].queue.name, why), failed=True))
                 continue
-            run = _until_spoilt(left, spoilt)
+            run = _until_spoilt(left[:_AT_ONCE], spoilt)
             asked = clock.boottime()
             try:
                 answers = self.worker.stream(
