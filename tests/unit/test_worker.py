@@ -201,7 +201,12 @@ async def main():
     busy = Worker("busy", "wms", {"plugin": "unruly", "params": {"does": sys.argv[1]}})
     for worker in (idle, busy):
         await worker.call("upkeep", 20)
-    print(idle.pid, busy.pid, flush=True)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(poll, busy)
+        await anyio.sleep(0.1)  # it has been asked
+        print(idle.pid, busy.pid, flush=True)
+
+async def poll(busy):
     await busy.call("poll", float(sys.argv[2]), wanted=[])
 
 anyio.run(main)
