@@ -215,6 +215,8 @@ class Factory:
         intent = next(found, None)
         if intent is None:
             raise NotFound(f"{submission} is no unresolved intent", "see `apftui intent list`")
+        if submission in self._services.sending():
+            raise SettingsError(f"{submission} is just being sent", "wait for its receipt")
         detail = f"{state} by the word of {by}: {why}"
         books = Books(self.state, self._writer, self._outstanding, self._refresh)
         if not await books.resolve(intent, state, detail):

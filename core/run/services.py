@@ -148,8 +148,12 @@ class Services:
 
     def unresolved(self) -> int:
         """Return how many intents have an outcome that nobody knows; not those just being sent."""
-        sending = set[str]().union(*(s.sending for s in self.generation.submitters.values()))
+        sending = self.sending()
         return sum(i.submission not in sending for i in self._outstanding.unresolved())
+
+    def sending(self) -> set[str]:
+        """Return the submissions that are on their way just now."""
+        return set[str]().union(*(s.sending for s in self.generation.submitters.values()))
 
     def sources(self, now: float) -> list[SourceStatus]:
         """Return the state of every source."""

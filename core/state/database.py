@@ -15,6 +15,10 @@ def open_database(path: Path, migrations: Sequence[str], *, durable: bool) -> sq
     `durable`: a commit survives the loss of power (synchronous=FULL). Raise sqlite3.DatabaseError
     if the file is no sound database, StateError if it is from a newer version of the program.
     """
+    if not path.exists():
+        # The folder may be open to a group for the sake of the socket in it.
+        with contextlib.suppress(OSError):  # SQLite says what is wrong
+            path.touch(mode=0o600)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     try:
         connection.row_factory = sqlite3.Row

@@ -102,6 +102,10 @@ def test_members_of_the_socket_group_are_let_in(open_folder: Path) -> None:
         assert (mode(path.parent), path.parent.stat().st_gid) == (0o710, group.gr_gid)
         assert "200 OK" in ask_as(NOBODY, [group.gr_gid], path)
         assert ask_as(NOBODY, [], path) == "PermissionError"
+        # The folder is theirs to go through, what is in it is not.
+        databases = list(site.state.glob("*.db*"))
+        assert databases
+        assert {mode(database) for database in databases} == {0o600}
 
 
 def test_a_group_that_is_not_there_is_said_before_anything_runs(tmp_path: Path) -> None:

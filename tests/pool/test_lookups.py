@@ -42,6 +42,11 @@ def test_an_operator_settles_what_a_schedd_never_answers(pool: CondorPool) -> No
     with site(pool, "htcondor-paused") as at:
         factory = at.start(env=at.paused("written"))
         worker = wait(lambda: at.reached("written"), "the point written")
+        (sending,) = factory.intents()
+        early = {"submission": sending.submission, "state": "absent", "why": "too early"}
+        code, answer = factory.call("POST", "/v1/resolve", early)
+        assert code == 400
+        assert "is just being sent" in answer["error"]
         pool.pause_schedd(pool.schedds[0])
         try:
             at.go_on()
