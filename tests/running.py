@@ -10,7 +10,6 @@ Everything is blocking; `factory.client()` is for tests that run in an event loo
 """
 
 import contextlib
-import functools
 import http.client
 import json
 import os
