@@ -159,10 +159,7 @@ def test_a_stopped_schedd_blinds_its_queues_and_no_others(clean_pool: CondorPool
                 submitted.append(time.monotonic() - added)
             factory.until(lambda _: factory.queue("A").state == "blind", 15)
             assert max(submitted) < 5, submitted
-            # One in twenty may meet a machine that is busy with two pools; a thread that waits
-            # for the schedd would take seconds.
-            assert sorted(took)[len(took) * 95 // 100] < 0.1, took
-            assert max(took) < 1.0, took
+            assert max(took) < 0.1, took  # about 2 ms on a quiet machine
             assert factory.queue("B").state == "ok"
             assert "first" in factory.queue("A").reason
         finally:
