@@ -54,9 +54,9 @@ def decide(
     if queue not in settings.queues:
         cure = did_you_mean(queue, settings.queues, "queues")
         raise NotFound(f"there is no queue {clean(queue, 200)}", cure)
+    asked = settings.queues[queue]
     chain = tuple(
-        Link(link.plugin, plugin_class("sched", link.plugin)(), link.params)
-        for link in settings.queues[queue].chain
+        Link(link.plugin, plugin_class("sched", link.plugin)(), link.params) for link in asked.chain
     )
     facts = Facts(
         wms=WmsFacts(
@@ -64,7 +64,8 @@ def decide(
         ),
         batch=BatchFacts(pending=pending, held=held, running=running),
     )
-    due = Due(queue, chain, facts, max_submit(settings.factory.max_submit))
+    bound = max_submit(settings.factory.max_submit)
+    due = Due(queue, chain, facts, bound, compat=asked.apf_compat)
     decided = next(decide_all([due], Totals())).decision
     if common.json:
         show.as_json(decided)

@@ -40,7 +40,8 @@ period = "10s"
 #   ready          one for each payload that waits and that no pilot has been sent for
 #   max-per-cycle  at most so many in one pass
 #   max-pending    at most so many that wait for a slot
-# There are more: fixed, null, scale, min-per-cycle, min-pending, max-to-run.
+# There are more: activated, nqueue, fixed, null, scale, min-per-cycle, min-pending, max-to-run,
+# keep-n-running, status-test, status-offline.
 [defaults]
 wms = "files"
 batch = "here"

@@ -55,19 +55,21 @@ def decide(
     facts: Facts,
     bound: Bound,
     stop: Stop | None = None,
+    compat: bool = False,
 ) -> Decision:
     """Run `chain` on `facts`.
 
     Blind if a needed fact is unknown. After the chain: caps again, `bound`, `stop`, and
-    nothing below 0. Raise StepFailed if a step raises or returns something else than a Step.
+    nothing below 0. `compat`: AutoPyFactory's arithmetic where it differs, and no caps again.
+    Raise StepFailed if a step raises or returns something else than a Step.
     """
     missing = facts.missing(needs(chain))
     if missing:
         return Decision(queue=queue, blind=True, blind_because="; ".join(missing.values()))
     trace = _Trace()
     for link in chain:
-        trace.add(link.name, _run(link, trace.n, facts))
-    for link in chain:
+        trace.add(link.name, _run(link, trace.n, facts, compat))
+    for link in () if compat else chain:
         if link.plugin.role is Role.CAP:
             again = _run(link, trace.n, facts)
             if again.out < trace.n:
@@ -98,9 +100,10 @@ class _Trace:
         self.n = step.out
 
 
-def _run(link: Link, n: int, facts: Facts) -> Step:
+def _run(link: Link, n: int, facts: Facts, compat: bool = False) -> Step:
     try:
-        step: Any = link.plugin.step(n, facts, link.params)
+        work = link.plugin.apf_step if compat else link.plugin.step
+        step: Any = work(n, facts, link.params)
         if isinstance(step, Step):
             return Step(out=step.out, reason=step.reason)  # model_copy does not validate
         said = clean(repr(step), 100)

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from core.model.decision import Step
+from core.model.facts import Facts
+
 
 class Sample(NamedTuple):
     """P as one batch answer gave it: what it was at some time while the poll ran."""
@@ -43,3 +46,18 @@ def covered(measured_at: float, samples: Sequence[Sample], sent: Sequence[Sent])
         return None
     now = samples[-1]
     return max(now.p + in_flight(now, sent), then.p + in_flight(then, sent))
+
+
+def unanswered(facts: Facts, offset: int = 0) -> Step:
+    """Return max(0, (R - offset) - P) and its reason; P covers what was sent since R was measured.
+
+    `offset` is in payloads.
+    """
+    batch, activated = facts.batch, facts.wms.activated or 0
+    words = [f"{activated} activated"]
+    if offset:
+        words.append(f"{offset} offset")
+    words.append(f"{batch.p} pending{batch.among_p}")
+    if batch.sent_since:
+        words.append(f"{batch.sent_since} sent since that was measured")
+    return Step(out=max(0, activated - offset - batch.answered), reason=" - ".join(words))

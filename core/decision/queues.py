@@ -16,6 +16,7 @@ class Due(NamedTuple):
     facts: Facts
     bound: Bound
     stop: Stop | None = None
+    compat: bool = False
 
 
 class Decided(NamedTuple):
@@ -30,7 +31,7 @@ def decide_all(due: Iterable[Due], totals: Totals) -> Iterator[Decided]:
     for item in due:
         facts = item.facts.model_copy(update={"totals": totals})
         try:
-            decision = decide(item.queue, item.chain, facts, item.bound, item.stop)
+            decision = decide(item.queue, item.chain, facts, item.bound, item.stop, item.compat)
             failed = False
         except StepFailed as error:
             decision = failure(item.queue, error.problem)

@@ -61,6 +61,16 @@ class BatchFacts(Frozen):
         return (self.pending or 0) + (self.held or 0) + self.in_flight
 
     @property
+    def answered(self) -> int:
+        """Demand that has its pilots already; P if nobody knows when it was measured."""
+        return self.p if self.covered is None else self.covered
+
+    @property
+    def sent_since(self) -> int:
+        """Pilots sent since demand was measured that no longer are among P."""
+        return max(0, self.answered - self.p)
+
+    @property
     def among_p(self) -> str:
         """What of P does not simply wait, in words to put behind P; often empty."""
         parts = ((self.held, "held"), (self.in_flight, "in flight"))

@@ -43,7 +43,7 @@ class Role(StrEnum):
     FLOOR = "floor"
     """Raises it."""
     CAP = "cap"
-    """Lowers it, and is applied once more after the chain."""
+    """Bounds it, and is applied once more after the chain, where it only lowers."""
 
 
 class Sched(ABC, Generic[P]):
@@ -56,6 +56,13 @@ class Sched(ABC, Generic[P]):
     @abstractmethod
     def step(self, n: int, facts: Facts, params: P) -> Step:
         """Return the new number and why. Facts named in `needs` are known when this is called."""
+
+    def apf_step(self, n: int, facts: Facts, params: P) -> Step:
+        """Return what AutoPyFactory made of it: for queues with `apf_compat`, where that differs.
+
+        Unknown stays unknown: this is called with the same facts known.
+        """
+        return self.step(n, facts, params)
 
 
 class Wms(ABC, Generic[P]):

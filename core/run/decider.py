@@ -109,4 +109,5 @@ def _json(question: Question) -> dict[str, Any]:
         "facts": question.facts.model_dump(mode="json", exclude={"totals"}),
         "bound": question.bound,
         "stop": question.stop,
+        "compat": queue.apf_compat,
     }

@@ -109,6 +109,7 @@ class DecideRole:
             facts=Facts.model_validate(item["facts"]),
             bound=Bound(*item["bound"]),
             stop=Stop(*item["stop"]) if item["stop"] else None,
+            compat=item["compat"],
         )
 
     def _link(self, name: str, params: Json) -> Link:

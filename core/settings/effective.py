@@ -21,8 +21,10 @@ _ORDER = (
     "attributes",
     "environment",
     "chain",
+    "apf_compat",
     "sched",
     "paused",
+    "drain",
 )
 
 
@@ -38,9 +40,9 @@ def effective_values(
         *((("sched", step), judged) for step, judged in steps.items()),
         (("submit",), submit),
     ):
-        for key, value in judged.unset.items():
+        for keys, value in judged.unset.items():
             if value is not None:
-                found[*above, key] = Leaf(value, BUILT_IN, "")
+                found[*above, *keys] = Leaf(value, BUILT_IN, "")
     return tuple(
         EffectiveValue(key=dotted(keys), value=leaf.value, layer=leaf.layer, where=leaf.where)
         for keys, leaf in sorted(

@@ -1,9 +1,11 @@
 """What queues may refer to, and parameters validated once however many queues share them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import BaseModel
 
 from core.model.errors import SettingsError
 from core.model.plugin import Params
@@ -17,8 +19,8 @@ class Judged(NamedTuple):
     """Parameters of one plug-in, or what is wrong with them."""
 
     params: Params | None
-    unset: Mapping[str, Any]
-    """The plug-in's own values for the keys that the table leaves out."""
+    unset: Mapping[tuple[str, ...], Any]
+    """The plug-in's own values for the keys that the table leaves out; tables in it key by key."""
     faults: tuple[Fault, ...]
 
 
@@ -56,8 +58,18 @@ class Known:
         params, faults = judge(model, anchored(model, table, self._base))
         if params is None:
             return Judged(None, {}, faults)
-        unset = params.model_dump(mode="json", exclude=params.model_fields_set, by_alias=True)
-        return Judged(params, unset, ())
+        told = params.model_dump(mode="json", by_alias=True)
+        return Judged(params, dict(_unset(params, told)), ())
+
+
+def _unset(params: BaseModel, told: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, field in type(params).model_fields.items():
+        key = field.serialization_alias or name
+        value = getattr(params, name)
+        if isinstance(value, BaseModel):
+            yield from (((key, *below), each) for below, each in _unset(value, told[key]))
+        elif name not in params.model_fields_set:
+            yield (key,), told[key]
 
 
 def _tables(raw: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:

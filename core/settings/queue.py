@@ -59,7 +59,9 @@ class QueueKeys(Frozen):
     environment: dict[str, str] = {}
     chain: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = None
     sched: dict[str, dict[str, Any]] = {}
+    apf_compat: bool = False
     paused: bool = False
+    drain: bool = False
 
 
 def resolve_queue(
@@ -83,7 +85,9 @@ def _merged(name: str, layers: Sequence[Layer], known: Known) -> Tree:
         "wms_queue": name,
         "labels": [],
         "wrapper": QueueKeys.model_fields["wrapper"].default,
+        "apf_compat": False,
         "paused": False,
+        "drain": False,
     }
     batch = next((la.table["batch"] for la in reversed(layers) if "batch" in la.table), None)
     if isinstance(batch, str) and (plugin := known.batch.get(batch)):
@@ -157,6 +161,8 @@ class _Judgement:
             attributes=keys.attributes,
             environment=keys.environment,
             paused=keys.paused,
+            drain=keys.drain,
+            apf_compat=keys.apf_compat,
             revision=revision_of(values),
             values=values,
         )

@@ -104,6 +104,10 @@ class QueueSettings(Frozen):
     attributes: dict[str, str | int | float | bool]
     environment: dict[str, str]
     paused: bool
+    drain: bool = False
+    """No new pilots; those that are there go on."""
+    apf_compat: bool = False
+    """AutoPyFactory's arithmetic where ours is stricter."""
     revision: str
     """Changes with every effective value; a change made at another revision is refused."""
     values: tuple[EffectiveValue, ...]

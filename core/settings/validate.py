@@ -83,13 +83,28 @@ def _fault(model: type[BaseModel], details: ErrorDetails, also: Iterable[str]) -
     keys = tuple(str(part) for part in details["loc"])
     kind = details["type"]
     if kind == "extra_forbidden":
-        cure = did_you_mean(keys[-1], {*names_of(model), *also}) if len(keys) == 1 else "remove it"
+        inner = _model_at(model, keys[:-1])
+        names = {*names_of(inner), *(also if len(keys) == 1 else ())} if inner else set()
+        cure = did_you_mean(keys[-1], names) if names else "remove it"
         return Fault(keys, "unknown key ", "", cure, kind)
     if kind == "missing":
         return Fault(keys, "", " is missing", f"set {dotted(keys[-1:])}", kind)
     said = clean(details["msg"].removeprefix("Value error, ").removeprefix("Input "), 300)
     value = f" = {shown(details['input'])}: " if keys else ""
     return Fault(keys, "", f"{value}{said}", _CURE.get(kind, ""), kind)
+
+
+def _model_at(model: type[BaseModel], keys: Iterable[str]) -> type[BaseModel] | None:
+    """Return the model of a table inside the table."""
+    for key in keys:
+        fields = {
+            field.alias or name: field.annotation for name, field in model.model_fields.items()
+        }
+        inner = fields.get(key)
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return None
+        model = inner
+    return model
 
 
 def _is_path(annotation: object) -> bool:

@@ -25,3 +25,9 @@ class MaxPending(Sched[MaxPendingParams]):
         there = f"{facts.batch.p} are{facts.batch.among_p}"
         reason = f"at most {params.maximum} pending, {there}: room for {max(0, room)}"
         return Step(out=min(n, room), reason=reason)
+
+    def apf_step(self, n: int, facts: Facts, params: MaxPendingParams) -> Step:
+        """AutoPyFactory sets no limit while nothing is pending."""
+        if facts.batch.p == 0:
+            return Step(out=n, reason="nothing is pending: no limit (apf_compat)")
+        return self.step(n, facts, params)

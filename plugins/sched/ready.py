@@ -2,6 +2,7 @@
 
 from pydantic import Field, NonNegativeInt
 
+from core.decision.demand import unanswered
 from core.model.decision import Step
 from core.model.facts import Fact, Facts
 from core.model.plugin import Params, Role, Sched
@@ -23,13 +24,4 @@ class Ready(Sched[ReadyParams]):
     needs = frozenset({Fact.WMS, Fact.BATCH})
 
     def step(self, n: int, facts: Facts, params: ReadyParams) -> Step:
-        activated = facts.wms.activated or 0
-        p = facts.batch.p
-        answered = p if facts.batch.covered is None else facts.batch.covered
-        words = [f"{activated} activated"]
-        if params.offset:
-            words.append(f"{params.offset} offset")
-        words.append(f"{p} pending{facts.batch.among_p}")
-        if answered > p:
-            words.append(f"{answered - p} sent since that was measured")
-        return Step(out=max(0, activated - params.offset - answered), reason=" - ".join(words))
+        return unanswered(facts, params.offset)

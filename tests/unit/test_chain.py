@@ -49,7 +49,7 @@ WELL_KNOWN = st.builds(
     ),
     COUNTS,
     COUNTS,
-    st.sampled_from(["online", "test", "offline", "brokeroff"]),
+    st.sampled_from(["online", "test", "offline", "brokeroff", "standby"]),
     COUNTS,
     COUNTS,
     COUNTS,
@@ -67,11 +67,41 @@ LINKS = st.one_of(
     st.builds(lambda n: link("max-pending", maximum=n), COUNTS),
     st.builds(lambda n: link("min-pending", minimum=n), COUNTS),
     st.builds(lambda n: link("max-to-run", maximum=n), COUNTS),
+    st.builds(lambda n: link("status-test", pilots=n), COUNTS),
+    st.builds(lambda n: link("status-offline", pilots=n), COUNTS),
+    st.builds(lambda n: link("keep-n-running", keep_running=n), st.one_of(st.none(), COUNTS)),
+    st.builds(
+        lambda default, most, least, testmode: link(
+            "activated",
+            default=default,
+            max_jobs_torun=most,
+            max_pilots_per_cycle=most,
+            min_pilots_per_cycle=least,
+            min_pilots_pending=least,
+            max_pilots_pending=most,
+            testmode={"allowed": testmode, "pilots": default},
+        ),
+        COUNTS,
+        st.one_of(st.none(), COUNTS.map(lambda n: n + 1)),
+        st.one_of(st.none(), COUNTS),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda n, boost, most: link(
+            "nqueue", nqueue=n, depth_boost=boost, pilot_limit=most, max_pilots_per_cycle=most
+        ),
+        COUNTS,
+        st.integers(1, 5),
+        st.one_of(st.none(), COUNTS.map(lambda n: n + 1)),
+    ),
+    st.builds(lambda n: link("fill-activated", offset=n), COUNTS),
     st.builds(lambda n: says(Step(out=n, reason="so")), NUMBERS),
 )
 CHAINS = st.lists(LINKS, max_size=6)
 ANY_BOUND = st.builds(max_submit, st.integers(1, 2000))
-STOPS = st.one_of(st.none(), st.just(Stop("paused", "paused by op")))
+STOPS = st.one_of(
+    st.none(), st.just(Stop("paused", "paused by op")), st.just(Stop("draining", "drained by op"))
+)
 
 UNKNOWN = {
     Fact.WMS: ("wms", "activated"),
@@ -126,9 +156,33 @@ def test_caps_bounds_and_the_trace_hold(
     assert [s.plugin for s in decision.steps][: len(chain)] == [one.name for one in chain]
 
 
-@given(CHAINS, WELL_KNOWN)
-def test_a_decision_depends_on_nothing_but_its_facts(chain: list[Link], facts: Facts) -> None:
-    assert decide("Q", chain, facts, BOUND) == decide("Q", chain, facts, BOUND)
+@given(CHAINS, WELL_KNOWN, ANY_BOUND, STOPS)
+def test_with_apf_compat_bounds_and_the_trace_hold(
+    chain: list[Link], facts: Facts, bound: Bound, stop: Stop | None
+) -> None:
+    """Each step once, in order; what is left of ours bounds it."""
+    decision = decide("Q", chain, facts, bound, stop, compat=True)
+    assert 0 <= decision.submit <= bound.n
+    assert stop is None or decision.submit == 0
+    check_trace(decision)
+    told = [s.plugin for s in decision.steps]
+    assert told[: len(chain)] == [one.name for one in chain]
+    assert set(told[len(chain) :]) <= {"max_submit", "paused", "draining", "no-removal"}
+
+
+@given(CHAINS, WELL_KNOWN, st.integers(0, 60))
+def test_no_step_lifts_an_offline_queue(chain: list[Link], facts: Facts, pilots: int) -> None:
+    assume(facts.wms.status in ("offline", "brokeroff"))
+    asked = [*chain, link("status-offline", pilots=pilots), *chain]
+    assert decide("Q", asked, facts, BOUND).submit <= pilots
+
+
+@given(CHAINS, WELL_KNOWN, st.booleans())
+def test_a_decision_depends_on_nothing_but_its_facts(
+    chain: list[Link], facts: Facts, compat: bool
+) -> None:
+    once, twice = (decide("Q", chain, facts, BOUND, compat=compat) for _ in range(2))
+    assert once == twice
 
 
 @given(CHAINS, WELL_KNOWN, st.sampled_from(sorted(UNKNOWN)))

@@ -22,6 +22,24 @@ chain = ["fixed"]
 [queues.R.sched.fixed]
 pilots_per_cycle = 5000
 """
+APF = """
+[defaults.sched]
+ready.offset = 4
+scale.factor = 0.5
+max-per-cycle.maximum = 100
+min-per-cycle.minimum = 0
+[queues.OURS]
+chain = APF_CHAIN
+sched.max-pending.maximum = 25
+[queues.THEIRS]
+chain = APF_CHAIN
+sched.max-pending.maximum = 25
+apf_compat = true
+""".replace(
+    "APF_CHAIN",
+    '["ready", "scale", "max-per-cycle", "min-per-cycle", "status-test", "status-offline",'
+    ' "max-pending"]',
+)
 
 
 @pytest.fixture
@@ -64,6 +82,58 @@ def test_the_worked_example_of_autopyfactory(config: Path) -> None:
     ]
     assert all(s["reason"] for s in told["steps"])
     assert tree(config.parent) == before
+
+
+@pytest.fixture
+def as_in_apf(tmp_path: Path) -> Path:
+    file = tmp_path / "factory.toml"
+    text = local_settings(APF).replace("[defaults.sched.max-pending]\nmaximum = 100\n", "")
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize("queue", ["OURS", "THEIRS"])
+def test_the_worked_example_holds_both_ways(as_in_apf: Path, queue: str) -> None:
+    told = decided(as_in_apf, queue, "--activated", "100", "--pending", "10", "--running", "8")
+    assert (told["submit"], told["bound_by"]) == (15, "max-pending")
+    assert [(s["plugin"], s["out"]) for s in told["steps"]] == [
+        ("ready", 86),
+        ("scale", 43),
+        ("max-per-cycle", 43),
+        ("min-per-cycle", 43),
+        ("status-test", 43),
+        ("status-offline", 43),
+        ("max-pending", 15),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "ours", "theirs"),
+    [
+        ("--activated 100 --pending 0 --running 8", 25, 48),  # nothing is pending: no limit in APF
+        ("--activated 100 --pending 0 --running 8 --held 10", 15, 15),
+        ("--activated 100 --pending 10 --running 8 --status test", 0, 0),
+        ("--activated 100 --pending 10 --running 8 --status offline", 0, 0),
+        ("--activated 100 --pending 10 --running 8 --status brokeroff", 0, 15),
+        ("--activated 9000 --pending 0 --running 8", 25, 100),
+    ],
+)
+def test_where_apf_compat_makes_a_difference(
+    as_in_apf: Path, numbers: str, ours: int, theirs: int
+) -> None:
+    assert decided(as_in_apf, "OURS", *numbers.split())["submit"] == ours
+    assert decided(as_in_apf, "THEIRS", *numbers.split())["submit"] == theirs
+
+
+def test_with_apf_compat_unknown_is_blind_and_max_submit_holds(as_in_apf: Path) -> None:
+    told = decided(as_in_apf, "THEIRS", "--pending", "0", "--running", "8")
+    assert (told["blind"], told["submit"]) == (True, 0)
+    text = as_in_apf.read_text()
+    as_in_apf.write_text(text.replace("cycle = 0.2", "cycle = 0.2\nmax_submit = 7"))
+    told = decided(as_in_apf, "THEIRS", "--activated", "9", "--pending", "0", "--running", "8")
+    assert told["submit"] == 3
+    told = decided(as_in_apf, "THEIRS", "--activated", "99", "--pending", "0", "--running", "8")
+    assert (told["submit"], told["bound_by"]) == (7, "max_submit")
 
 
 def test_held_pilots_count_as_pending(config: Path) -> None:

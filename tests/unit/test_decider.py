@@ -46,6 +46,7 @@ def asked(
     activated: int | None = 100,
     bound: Bound = BOUND,
     stop: Stop | None = None,
+    compat: bool = False,
 ) -> Question:
     settings = QueueSettings(
         name=name,
@@ -60,6 +61,7 @@ def asked(
         attributes={},
         environment={},
         paused=False,
+        apf_compat=compat,
         revision="1",
         values=(),
     )
@@ -108,14 +110,16 @@ async def test_queues_are_decided_in_order_with_their_own_facts() -> None:
         asked("D", fixed(5), stop=Stop("paused", "paused by op")),
         asked("E", unruly("fits")),
         asked("F", unruly("fits"), activated=None),
+        asked("G", capped, fixed(5), compat=True),
     )
-    assert [d.decision.queue for d in decided] == list("ABCDEF")
-    assert numbers(decided) == [5, 4, 2, 0, 5, 0]
+    assert [d.decision.queue for d in decided] == list("ABCDEFG")
+    assert numbers(decided) == [5, 4, 2, 0, 5, 0, 5]
     assert [d.decision.bound_by for d in decided] == [
         None,
         "max-per-cycle",
         "submit-limit",
         "paused",
+        None,
         None,
         None,
     ]

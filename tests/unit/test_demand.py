@@ -11,9 +11,20 @@ from hypothesis import strategies as st
 from core.decision.chain import Link, decide, max_submit
 from core.decision.demand import Sample, Sent, covered, in_flight
 from core.model.facts import BatchFacts, Facts, WmsFacts
-from plugins.sched.ready import Ready, ReadyParams
+from core.settings.registry import plugin_class
 
-READY = (Link("ready", Ready(), ReadyParams()),)
+Chain = tuple[Link, ...]
+
+
+def link(name: str, **params: int) -> Link:
+    kind = plugin_class("sched", name)
+    return Link(name, kind(), kind.params(**params))
+
+
+READY: Chain = (link("ready"),)
+BY_R: list[Chain] = [READY, (link("fill-activated"),), (link("activated"),)]
+NQUEUE, BOOST = 30, 2
+DEPTH: Chain = (link("nqueue", nqueue=NQUEUE, depth_boost=BOOST),)
 
 
 def poll(at: float, p: int, took: float = 0.0) -> Sample:
@@ -66,22 +77,38 @@ class Frozen(NamedTuple):
     activated: int = 100
 
 
-def submitted(measured: Frozen, samples: list[Sample], sent: list[Sent], running: int) -> int:
+def submitted(
+    measured: Frozen,
+    samples: list[Sample],
+    sent: list[Sent],
+    running: int,
+    chain: Chain = READY,
+) -> int:
     """One decision of the real chain."""
     now = samples[-1]
     flying = in_flight(now, sent)
     spent = covered(measured.measured_at, samples, sent)
     facts = Facts(
-        wms=WmsFacts(activated=None if spent is None else measured.activated),
+        wms=WmsFacts(activated=None if spent is None else measured.activated, status="online"),
         batch=BatchFacts(pending=now.p, held=0, running=running, in_flight=flying, covered=spent),
     )
-    return decide("Q", READY, facts, max_submit(1000)).submit
+    return decide("Q", chain, facts, max_submit(1000)).submit
 
 
 @pytest.mark.parametrize("lag", [0.0, 60.0, 150.0])
 @pytest.mark.parametrize("phase", [0.0, 0.5, 7.0, 29.0])
 @pytest.mark.parametrize("receipt_after", [0.0, 5.0, 45.0])
-def test_frozen_at_100_for_many_passes(lag: float, phase: float, receipt_after: float) -> None:
+@pytest.mark.parametrize(
+    ("chain", "bursts"),
+    [
+        *((chain, [100, 0, 0, 0, 0, 0, 0, 0]) for chain in BY_R),
+        (DEPTH, [30, 30, 30, 10, 0, 0, 0, 0]),
+    ],
+    ids=["ready", "fill-activated", "activated", "nqueue"],
+)
+def test_frozen_at_100_for_many_passes(
+    lag: float, phase: float, receipt_after: float, chain: Chain, bursts: list[int]
+) -> None:
     """Every pilot starts at once, so that nothing is ever pending; passes every 30 s."""
     measured = Frozen(1000.0 - lag)
     samples = [poll(at + phase, 0, took=0.2) for at in range(800, 1000, 30)]
@@ -90,15 +117,15 @@ def test_frozen_at_100_for_many_passes(lag: float, phase: float, receipt_after: 
     for n in range(8):
         now = 1000.0 + 30 * n + phase
         samples.append(poll(now, 0, took=0.2))
-        n_sent = submitted(measured, samples, sent, running=sum(s.n for s in sent))
+        n_sent = submitted(measured, samples, sent, sum(s.n for s in sent), chain)
         told.append(n_sent)
         if n_sent:
             sent.append(Sent(now + 1.0 + receipt_after, n_sent))
-    assert told == [100, 0, 0, 0, 0, 0, 0, 0]
+    assert told == bursts
     # Measured anew, with all payloads claimed but 30 that have come since.
     fresh = Frozen(samples[-1].ended + 1, activated=30)
     samples.append(poll(fresh.measured_at + 20, 0))
-    assert submitted(fresh, samples, sent, running=100) == 30
+    assert submitted(fresh, samples, sent, 100, chain) == 30
 
 
 def test_capped_passes_add_up_to_the_demand() -> None:
@@ -161,8 +188,9 @@ class Site:
 class Factory:
     """Polls, passes and submissions as the factory makes them, each at its own pace."""
 
-    def __init__(self, site: Site, draw: st.DataObject) -> None:
+    def __init__(self, site: Site, draw: st.DataObject, chain: Chain) -> None:
         self.site = site
+        self.chain = chain
         self.samples: list[Sample] = []
         self.sent: list[Sent] = []
         self.unresolved = 0
@@ -215,7 +243,7 @@ class Factory:
         if self.samples[-1] is self._decided_on:
             return
         self._decided_on = self.samples[-1]
-        n = min(self._most, submitted(self.measured, self.samples, self.sent, running=0))
+        n = min(self._most, submitted(self.measured, self.samples, self.sent, 0, self.chain))
         if n:
             self._submit(n)
 
@@ -231,14 +259,28 @@ class Factory:
         self.site.at(self.site.now + receipt, told)
 
 
+def worked(data: st.DataObject, chain: Chain) -> Site:
+    """A site with 100 payloads after many passes."""
+    site = Site(payloads=100)
+    factory = Factory(site, data, chain)
+    for first in (factory.poll_batch, factory.poll_wms, factory.decide):
+        site.at(data.draw(st.floats(0, 10), "begins at"), first)
+    site.run(until=1500)
+    return site
+
+
 @settings(max_examples=400)
 @given(st.data())
 def test_100_payloads_never_get_101_pilots(data: st.DataObject) -> None:
     """Any order of slow polls, lag, late receipts and pilots that start at any time."""
-    site = Site(payloads=100)
-    factory = Factory(site, data)
-    for first in (factory.poll_batch, factory.poll_wms, factory.decide):
-        site.at(data.draw(st.floats(0, 10), "begins at"), first)
-    site.run(until=1500)
+    site = worked(data, data.draw(st.sampled_from(BY_R)))
     assert site.sent <= 100
     assert site.sent == 100, "demand that stands is answered in the end"
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_nqueue_sends_no_more_than_the_depth_that_it_is_told_to_keep(data: st.DataObject) -> None:
+    """Fewer than 100 have started and the depth is not full, or there is no burst."""
+    site = worked(data, DEPTH)
+    assert 100 <= site.sent < 100 + NQUEUE * (BOOST + 1)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from core.decision.chain import Link, decide, max_submit
 from core.model.facts import BatchFacts, Fact, Facts, WmsFacts
 from core.model.plugin import Role
-from core.settings.registry import plugin_class
+from core.settings.registry import plugin_class, plugin_names
 
 
 def facts(
@@ -18,11 +18,12 @@ def facts(
     held: int | None = 0,
     in_flight: int = 0,
     covered: int | None = None,
+    status: str | None = "online",
 ) -> Facts:
     batch = BatchFacts(
         pending=pending, running=running, held=held, in_flight=in_flight, covered=covered
     )
-    return Facts(wms=WmsFacts(activated=activated), batch=batch)
+    return Facts(wms=WmsFacts(activated=activated, status=status), batch=batch)
 
 
 def link(name: str, **params: Any) -> Link:
@@ -184,6 +185,66 @@ CASES = [
         4,
         "at most 25 pilots, there are 8: room for 17",
     ),
+    # pilots in the place of the number while the WMS says test
+    ("status-test", {}, 7, facts(status="online"), 7, "the WMS says online, not test"),
+    ("status-test", {}, 7, facts(status="test"), 0, "the WMS says test: 0 a pass"),
+    ("status-test", {"pilots": 2}, 7, facts(status="test"), 2, "the WMS says test: 2 a pass"),
+    ("status-test", {"pilots": 2}, 0, facts(status="test"), 2, "the WMS says test: 2 a pass"),
+    ("status-test", {"pilots": 2}, 7, facts(status="offline"), 7, "the WMS says offline, not test"),
+    # the same while it says offline or brokeroff
+    (
+        "status-offline",
+        {},
+        7,
+        facts(status="online"),
+        7,
+        "the WMS says online, not offline or brokeroff",
+    ),
+    (
+        "status-offline",
+        {},
+        7,
+        facts(status="test"),
+        7,
+        "the WMS says test, not offline or brokeroff",
+    ),
+    ("status-offline", {}, 7, facts(status="offline"), 0, "the WMS says offline: 0 a pass"),
+    ("status-offline", {}, 7, facts(status="brokeroff"), 0, "the WMS says brokeroff: 0 a pass"),
+    (
+        "status-offline",
+        {"pilots": 1},
+        0,
+        facts(status="brokeroff"),
+        1,
+        "the WMS says brokeroff: 1 a pass",
+    ),
+    # keep_running - (P + U), or n - (P + U)
+    ("keep-n-running", {}, 20, facts(), 20, "keep 20 pilots, there are 0"),
+    (
+        "keep-n-running",
+        {},
+        20,
+        facts(pending=4, held=3, in_flight=1, running=8),
+        4,
+        "keep 20 pilots, there are 16",
+    ),
+    ("keep-n-running", {}, 20, facts(running=30), -10, "keep 20 pilots, there are 30"),
+    (
+        "keep-n-running",
+        {"keep_running": 18},
+        999,
+        facts(pending=10, running=3),
+        5,
+        "keep 18 pilots, there are 13",
+    ),
+    (
+        "keep-n-running",
+        {"keep_running": 0},
+        999,
+        facts(pending=1),
+        -1,
+        "keep 0 pilots, there are 1",
+    ),
 ]
 
 
@@ -206,7 +267,17 @@ ROLES_AND_NEEDS = [
     ("max-pending", Role.CAP, {Fact.BATCH}),
     ("min-pending", Role.FLOOR, {Fact.BATCH}),
     ("max-to-run", Role.CAP, {Fact.BATCH}),
+    ("status-test", Role.CAP, {Fact.WMS_STATUS, Fact.BATCH}),
+    ("status-offline", Role.CAP, {Fact.WMS_STATUS, Fact.BATCH}),
+    ("keep-n-running", Role.SHAPE, {Fact.BATCH}),
+    ("activated", Role.SOURCE, {Fact.WMS, Fact.WMS_STATUS, Fact.BATCH}),
+    ("nqueue", Role.SOURCE, {Fact.WMS, Fact.BATCH}),
+    ("fill-activated", Role.SOURCE, {Fact.WMS, Fact.BATCH}),
 ]
+
+
+def test_every_step_has_its_cases() -> None:
+    assert {row[0] for row in ROLES_AND_NEEDS} == set(plugin_names("sched"))
 
 
 @pytest.mark.parametrize(("name", "role", "needs"), ROLES_AND_NEEDS)
@@ -225,18 +296,39 @@ PARAMETERS = [
     ("min-pending", "minimum", 3),
     ("max-to-run", "maximum", 3),
     ("scale", "factor", 0.5),
+    ("status-test", "pilots", 3),
+    ("status-offline", "pilots", 3),
+    ("keep-n-running", "keep_running", 3),
+    ("activated", "default", 3),
+    ("activated", "max_jobs_torun", 3),
+    ("activated", "min_pilots_pending", 3),
+    ("activated", "max_pilots_per_cycle", 3),
+    ("activated", "min_pilots_per_cycle", 3),
+    ("activated", "max_pilots_pending", 3),
+    ("nqueue", "nqueue", 3),
+    ("nqueue", "depth_boost", 3),
+    ("nqueue", "pilot_limit", 3),
+    ("nqueue", "max_pilots_per_cycle", 3),
+    ("fill-activated", "offset", 3),
 ]
+ONLY_IF_SET = {
+    *("keep_running", "pilot_limit", "max_jobs_torun", "min_pilots_pending"),
+    *("max_pilots_per_cycle", "min_pilots_per_cycle", "max_pilots_pending"),
+}
 
 
 @pytest.mark.parametrize(("name", "key", "good"), PARAMETERS)
 def test_parameters_are_numbers_that_make_sense(name: str, key: str, good: float) -> None:
     params = plugin_class("sched", name).params
-    assert getattr(params(**{key: good}), key) == good
-    for wrong in (-1, "many", float("nan"), float("inf"), None):
+    more = {"nqueue": 3} if name == "nqueue" and key != "nqueue" else {}
+    assert getattr(params(**{key: good}, **more), key) == good
+    if key in ONLY_IF_SET:
+        assert getattr(params(**more), key) is None
+    for wrong in (-1, "many", float("nan"), float("inf"), *([] if key in ONLY_IF_SET else [None])):
         with pytest.raises(ValidationError):
-            params(**{key: wrong})
+            params(**{key: wrong}, **more)
     with pytest.raises(ValidationError):
-        params(**{key: good, "maximun": 3})
+        params(**{key: good, "maximun": 3}, **more)
     assert params.model_json_schema()["properties"][key]["description"].endswith(".")
 
 
@@ -316,3 +408,43 @@ def test_pilots_must_be_known_even_to_a_chain_that_asks_for_nothing() -> None:
     chain = [link("fixed", pilots_per_cycle=5)]
     assert decide("Q", chain, facts(None, 1, 1), max_submit(9)).submit == 5
     assert decide("Q", chain, facts(None, None, 1), max_submit(9)).blind
+
+
+def test_a_step_that_looks_at_the_status_is_blind_without_it() -> None:
+    for name in ("status-test", "status-offline", "activated"):
+        chain = [link("fixed", pilots_per_cycle=5), link(name)]
+        for compat in (False, True):
+            told = decide("Q", chain, facts(9, status=None), max_submit(9), compat=compat)
+            assert (told.blind, told.submit, told.steps) == (True, 0, ())
+            assert told.blind_because == "the queue's status is unknown: the WMS did not say"
+
+
+@pytest.mark.parametrize("compat", [False, True])
+@pytest.mark.parametrize(
+    ("step", "status"),
+    [("status-offline", "offline"), ("status-offline", "brokeroff"), ("status-test", "test")],
+)
+def test_no_floor_lifts_an_offline_queue_but_that_of_autopyfactory(
+    step: str, status: str, compat: bool
+) -> None:
+    chain = [link("ready"), link(step), link("min-pending", minimum=4)]
+    told = decide("Q", chain, facts(9, status=status), max_submit(99), compat=compat)
+    offline_in_apf = compat and status == "brokeroff"
+    assert told.submit == (9 if offline_in_apf else 4 if compat else 0)
+    assert (told.bound_by == step) is not offline_in_apf
+
+
+def test_fill_activated_is_ready() -> None:
+    assert plugin_class("sched", "fill-activated") is plugin_class("sched", "ready")
+    told = decide("Q", [link("fill-activated", offset=4)], facts(100, 10), max_submit(99))
+    assert (told.submit, told.steps[0].plugin) == (86, "fill-activated")
+
+
+def test_a_target_becomes_a_change() -> None:
+    chain = [link("fixed", pilots_per_cycle=20), link("keep-n-running")]
+    assert decide("Q", chain, facts(pending=4, running=8), max_submit(99)).submit == 8
+    told = decide("Q", chain, facts(pending=4, running=30), max_submit(99))
+    assert [(s.plugin, s.out) for s in told.steps][1:] == [
+        ("keep-n-running", -14),
+        ("no-removal", 0),
+    ]

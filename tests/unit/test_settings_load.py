@@ -153,6 +153,39 @@ def test_config_plug_ins_come_in_the_files_order(tmp_path: Path) -> None:
         assert values(queue)["sched.max-pending.maximum"] == (expected, second, "q.toml")
 
 
+def test_a_table_of_parameters_is_known_key_by_key(tmp_path: Path) -> None:
+    text = HEAD + DEFAULTS.replace('"ready"', '"activated"')
+    text += "[defaults.sched.activated]\ntestmode.allowed = true\n[queues.A]\n"
+    text += "[queues.B.sched.activated.testmode]\npilots = 4\n"
+    settings = loaded(tmp_path, text)
+    a, b = values(settings.queues["A"]), values(settings.queues["B"])
+    key = "sched.activated.testmode"
+    assert key not in a
+    assert a[f"{key}.allowed"] == b[f"{key}.allowed"] == (True, "defaults", "factory.toml")
+    assert a[f"{key}.pilots"] == (0, "built-in", "")
+    assert b[f"{key}.pilots"] == (4, "queue", "factory.toml")
+    assert a[f"{key}.max_pending"] == b[f"{key}.max_pending"] == (10, "built-in", "")
+    link = settings.queues["B"].chain[0]
+    assert link.params.model_dump()["testmode"] == {
+        "allowed": True,
+        "pilots": 4,
+        "max_pending": 10,
+    }
+    assert "sched.activated.max_jobs_torun" not in a, "there is no such bound"
+
+
+def test_drain_and_apf_compat_are_of_the_queue_or_of_all(tmp_path: Path) -> None:
+    text = HEAD + DEFAULTS.replace("[defaults]", "[defaults]\napf_compat = true")
+    settings = loaded(tmp_path, text + "[queues.A]\ndrain = true\n[queues.B]\napf_compat = false\n")
+    a, b = settings.queues["A"], settings.queues["B"]
+    assert (a.apf_compat, a.drain) == (True, True)
+    assert (b.apf_compat, b.drain) == (False, False)
+    assert values(a)["apf_compat"] == (True, "defaults", "factory.toml")
+    assert values(b)["apf_compat"] == (False, "queue", "factory.toml")
+    assert values(a)["drain"] == (True, "queue", "factory.toml")
+    assert values(b)["drain"] == (False, "built-in", "")
+
+
 def test_the_same_queue_in_two_files_names_both(tmp_path: Path) -> None:
     (problem,) = problems_of(
         tmp_path, HEAD + DEFAULTS, a="[queues.Q]\n", b="[queues.Q]\n[queues.R]\n"
@@ -214,6 +247,22 @@ def test_another_submit_plug_in_drops_the_parameters_of_the_one_below(tmp_path: 
          "step max-per-cycle is in the chain without its maximum; set maximum in "
          "[queues.Q.sched.max-per-cycle] or [defaults.sched.max-per-cycle]"),
         (HEAD + DEFAULTS + "[queues.Q]\npaused = 1\n", "[queues.Q] paused = 1: "),
+        (HEAD + DEFAULTS + "[queues.Q]\ndrain = 1\n", "[queues.Q] drain = 1: "),
+        (HEAD + DEFAULTS + "[queues.Q]\napf_compt = true\n", "did you mean apf_compat?"),
+        (
+            HEAD + DEFAULTS.replace('"ready"', '"activated"')
+            + "[queues.Q.sched.activated]\ntestmode.alowed = true\n",
+            "[queues.Q.sched.activated.testmode] unknown key alowed; did you mean allowed?",
+        ),
+        (
+            HEAD + DEFAULTS.replace('"ready"', '"activated"')
+            + "[queues.Q.sched.activated]\ntestmode = 5\n",
+            "testmode = 5: ",
+        ),
+        (
+            HEAD + DEFAULTS.replace('"ready"', '"nqueue"') + "[queues.Q]\n",
+            "step nqueue is in the chain without its nqueue",
+        ),
         (HEAD + DEFAULTS + '[queues.Q]\npaused = "yes"\n', '[queues.Q] paused = "yes": '),
         (HEAD + DEFAULTS + "[queues.Q]\nwrappr = 'x'\n", "[queues.Q] unknown key wrappr; did you "
          "mean wrapper?"),
