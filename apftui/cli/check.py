@@ -122,6 +122,8 @@ def _summary(settings: Settings) -> dict[str, Any]:
                 "wrapper": q.wrapper,
                 "chain": [link.plugin for link in q.chain],
                 "paused": q.paused,
+                "drain": q.drain,
+                "apf_compat": q.apf_compat,
             }
             for q in settings.queues.values()
         ],
@@ -145,6 +147,8 @@ def _lines(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "queues", "none: add a table [queues.NAME]"
     for queue in settings.queues.values():
         chain = ", ".join(link.plugin for link in queue.chain)
-        yield "queue", f"{queue.name}: {chain}{' (paused)' if queue.paused else ''}"
+        said = {"paused": queue.paused, "drain": queue.drain, "apf_compat": queue.apf_compat}
+        more = ", ".join(word for word, true in said.items() if true)
+        yield "queue", f"{queue.name}: {chain}{f' ({more})' if more else ''}"
     for orphan in settings.orphans:
         yield "set aside", f"override of {orphan.queue}: {orphan.key}: {orphan.problem}"

@@ -10,11 +10,12 @@ import click
 from apftui.cli import show
 from apftui.cli.command import Common, Group
 from apftui.cli.place import ask, place
+from apftui.stops import ends
 from core.settings.duration import seconds
 
 if TYPE_CHECKING:
     from core.api.client import Client
-    from core.api.models import Action, QueueDetail, QueueStatus
+    from core.api.models import Action, Change, QueueDetail
 
 
 def _duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
@@ -32,11 +33,14 @@ def _duration(context: click.Context, parameter: click.Parameter, text: str | No
 
 _names = click.argument("queues", metavar="QUEUE...", nargs=-1, required=True)
 _why = click.option("--why", default="", metavar="TEXT", help="For those who come after you.")
+_lasting = click.option(
+    "--for", "lasting", callback=_duration, metavar="2h", help="Resume by itself after."
+)
 
 
 @click.group(cls=Group, example="apftui queue pause BNL_PROD --why 'site asked' --for 2h")
 def queue() -> None:
-    """List, show, pause and resume queues."""
+    """List, show, pause, drain and resume queues."""
 
 
 @queue.command("list", example="apftui queue list --json")
@@ -111,20 +115,27 @@ def show_(common: Common, name: str) -> None:
 @queue.command(example="apftui queue pause BNL_PROD TOKYO --why 'storage is down' --for 2h")
 @_names
 @_why
-@click.option("--for", "lasting", callback=_duration, metavar="2h", help="Resume by itself after.")
+@_lasting
 @click.pass_obj
 def pause(common: Common, queues: tuple[str, ...], why: str, lasting: float | None) -> None:
     """Pause queues: nothing more is submitted.
 
     Until they are resumed. Their pilots go on.
     """
+    _stop(common, queues, "paused", why, lasting)
 
-    async def question(factory: Client) -> Action:
-        seen = [(await _detail(factory, name)).status for name in dict.fromkeys(queues)]
-        until = None if lasting is None else time.time() + lasting
-        return await _change(factory, [(q, True) for q in seen], why, until)
 
-    _tell(common, ask(place(common), question))
+@queue.command(example="apftui queue drain BNL_PROD --why 'the site closes on Friday'")
+@_names
+@_why
+@_lasting
+@click.pass_obj
+def drain(common: Common, queues: tuple[str, ...], why: str, lasting: float | None) -> None:
+    """Drain queues: no new pilots, and none is ended.
+
+    They say draining while pilots are left, and then drained, until they are resumed.
+    """
+    _stop(common, queues, "drain", why, lasting)
 
 
 @queue.command(example="apftui queue resume BNL_PROD")
@@ -132,17 +143,16 @@ def pause(common: Common, queues: tuple[str, ...], why: str, lasting: float | No
 @_why
 @click.pass_obj
 def resume(common: Common, queues: tuple[str, ...], why: str) -> None:
-    """Resume queues, also those that the file pauses."""
+    """Resume queues: end a pause or a drain.
+
+    Also those that a settings file asks for.
+    """
 
     async def question(factory: Client) -> Action | None:
         done = None
         for _ in range(2):  # below an operator's pause there may be one of the settings
             details = [await _detail(factory, name) for name in dict.fromkeys(queues)]
-            wanted = [
-                (d.status, None if by == "override" else False)
-                for d in details
-                if (by := _paused_by(d))
-            ]
+            wanted = [each for d in details for each in ends(d, d.status.revision)]
             if not wanted:
                 break
             done = await _change(factory, wanted, why, None)
@@ -152,12 +162,21 @@ def resume(common: Common, queues: tuple[str, ...], why: str) -> None:
     if done is not None or common.json:
         _tell(common, done)
     else:
-        click.echo("nothing to resume: not paused")
+        click.echo("nothing to resume: neither paused nor draining")
 
 
-def _paused_by(detail: QueueDetail) -> str | None:
-    """Return the layer that pauses a queue, None if none does."""
-    return next((v.layer for v in detail.settings if v.key == "paused" and v.value is True), None)
+def _stop(
+    common: Common, queues: tuple[str, ...], key: str, why: str, lasting: float | None
+) -> None:
+    async def question(factory: Client) -> Action:
+        from core.api.models import Change
+
+        seen = [(await _detail(factory, name)).status for name in dict.fromkeys(queues)]
+        until = None if lasting is None else time.time() + lasting
+        wanted = [Change(queue=q.name, key=key, value=True, revision=q.revision) for q in seen]
+        return await _change(factory, wanted, why, until)
+
+    _tell(common, ask(place(common), question))
 
 
 async def _detail(factory: Client, name: str) -> QueueDetail:
@@ -166,20 +185,11 @@ async def _detail(factory: Client, name: str) -> QueueDetail:
     return await factory.get("/v1/queue", QueueDetail, name=name)
 
 
-async def _change(
-    factory: Client,
-    wanted: list[tuple[QueueStatus, bool | None]],
-    why: str,
-    until: float | None,
-) -> Action:
-    from core.api.models import Action, Change, ChangeRequest
+async def _change(factory: Client, wanted: list[Change], why: str, until: float | None) -> Action:
+    from core.api.models import Action, ChangeRequest
 
-    changes = tuple(
-        Change(queue=q.name, key="paused", value=value, revision=q.revision) for q, value in wanted
-    )
-    return await factory.post(
-        "/v1/changes", ChangeRequest(changes=changes, why=why, until=until), Action
-    )
+    request = ChangeRequest(changes=tuple(wanted), why=why, until=until)
+    return await factory.post("/v1/changes", request, Action)
 
 
 def _tell(common: Common, done: Action | None) -> None:

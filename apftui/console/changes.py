@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from apftui.console import format as words
+from apftui.stops import STOPS, ends, stops
 from core.api.client import Client
 from core.api.models import (
     Action,
@@ -13,36 +14,34 @@ from core.api.models import (
     ReloadResult,
 )
 
-OVERRIDE = "override"
-"""Layer of a value that an operator set."""
-
 Done = Callable[[Client, Sequence[QueueStatus], str], Awaitable[str]]
 
 
 async def pause(factory: Client, queues: Sequence[QueueStatus], why: str) -> str:
     """Pause `queues` at the revisions that were seen. Return what was done, in words."""
-    changes = [Change(queue=q.name, key="paused", value=True, revision=q.revision) for q in queues]
-    return await _change(factory, changes, why, f"paused {_names(queues)}")
+    return await _set(factory, queues, "paused", why, f"paused {_names(queues)}")
+
+
+async def drain(factory: Client, queues: Sequence[QueueStatus], why: str) -> str:
+    """Let `queues` run empty. Return what was done, in words."""
+    return await _set(factory, queues, "drain", why, f"draining {_names(queues)}")
 
 
 async def resume(factory: Client, queues: Sequence[QueueStatus], why: str) -> str:
-    """Take the operators' pause away; against one that a settings file asks for, set False."""
-    changes = [
-        Change(
-            queue=q.name,
-            key="paused",
-            value=False if await _paused_by(factory, q.name) not in ("", OVERRIDE) else None,
-            revision=q.revision,
-        )
-        for q in queues
-    ]
+    """End pauses and drains, those that a settings file asks for by an override."""
+    seen = [(q, await _detail(factory, q.name)) for q in queues]
+    changes = [change for q, detail in seen for change in ends(detail, q.revision)]
+    if not changes:
+        return "nothing to resume: neither paused nor draining"
     said = await _change(factory, changes, why, f"resumed {_names(queues)}")
     # Below the override there may have been a file that says the same.
-    still = [(q.name, by) for q in queues if (by := await _paused_by(factory, q.name))]
-    if not still:
-        return said
-    name, layer = still[0]
-    return f"{name} is still paused by its settings ({layer}); resume once more to override them"
+    for q in queues:
+        for key, layer in stops(await _detail(factory, q.name)).items():
+            return (
+                f"{q.name} is still {STOPS[key]} by its settings ({layer});"
+                " resume once more to override them"
+            )
+    return said
 
 
 async def reload(factory: Client, queues: Sequence[QueueStatus], why: str) -> str:
@@ -55,7 +54,14 @@ async def reload(factory: Client, queues: Sequence[QueueStatus], why: str) -> st
     return f"settings read again: {', '.join(told)}"
 
 
-DONE: dict[str, Done] = {"pause": pause, "resume": resume, "reload": reload}
+DONE: dict[str, Done] = {"pause": pause, "drain": drain, "resume": resume, "reload": reload}
+
+
+async def _set(
+    factory: Client, queues: Sequence[QueueStatus], key: str, why: str, done: str
+) -> str:
+    changes = [Change(queue=q.name, key=key, value=True, revision=q.revision) for q in queues]
+    return await _change(factory, changes, why, done)
 
 
 async def _change(factory: Client, changes: Sequence[Change], why: str, done: str) -> str:
@@ -68,10 +74,8 @@ async def _change(factory: Client, changes: Sequence[Change], why: str, done: st
     )
 
 
-async def _paused_by(factory: Client, name: str) -> str:
-    """Return the layer that pauses the queue, or nothing."""
-    detail = await factory.get("/v1/queue", QueueDetail, name=name)
-    return next((v.layer for v in detail.settings if v.key == "paused" and v.value is True), "")
+async def _detail(factory: Client, name: str) -> QueueDetail:
+    return await factory.get("/v1/queue", QueueDetail, name=name)
 
 
 def _names(queues: Sequence[QueueStatus]) -> str:

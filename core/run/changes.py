@@ -254,6 +254,8 @@ def _words(change: Wanted) -> str:
         return f"pause {change.queue}"
     if change.key == "paused":
         return f"resume {change.queue}"
+    if change.key == "drain":
+        return f"drain {change.queue}" if change.value is True else f"end drain of {change.queue}"
     if change.value is None:
         return f"{change.queue}: {change.key} as the settings have it"
     return f"{change.queue}: {change.key} = {change.value!r}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from core.decision.chain import Stop
 from core.model.errors import ApftuiError, NotFound, SettingsError, StateError
 from core.model.submission import Intent, IntentState
 from core.run.board import Board
@@ -21,11 +22,11 @@ from core.run.outstanding import REMEMBERED_S, Outstanding
 from core.run.passes import Passes
 from core.run.rows import rows
 from core.run.services import Services
+from core.run.stops import operators_stop
 from core.run.views import FactoryStatus
 from core.run.writer import Writer
 from core.settings.load import Layers, read_layers, resolve
-from core.settings.overrides import paused_because
-from core.settings.schema import Settings
+from core.settings.schema import QueueSettings, Settings
 from core.state import clock
 
 log = logging.getLogger("apftui.factory")
@@ -34,6 +35,9 @@ _VERSION = version("apftui")
 
 _NEWS_S = 0.2
 """Between two looks of the board at what sources and submitters have brought."""
+
+_EXPIRY_S = 1.0
+"""Between two looks at what expires: an override ends when it says, not at the next pass."""
 
 
 class Factory:
@@ -57,7 +61,7 @@ class Factory:
         self._news = anyio.Event()
         self._services = Services(settings, state, self._outstanding, self._writer, self._hear)
         self._passes = Passes(
-            state, self._outstanding, self._writer, self._alarms, settings, self._paused_because
+            state, self._outstanding, self._writer, self._alarms, settings, self._stopped
         )
         # A pass, a reload and a change each see settings that stand still.
         self._still = anyio.Lock()
@@ -142,8 +146,17 @@ class Factory:
                 return
             self._next_pass = started + self.generation.settings.factory.cycle
             self.board.tell()
-            with anyio.move_on_after(max(0.05, self._next_pass - clock.boottime())):
+            await self._wait_until(max(clock.boottime() + 0.05, self._next_pass))
+
+    async def _wait_until(self, end: float) -> None:
+        """Wait for the next pass (boottime), or for the stop."""
+        while not self._stop.is_set() and (left := end - clock.boottime()) > 0:
+            failed = "expiry" in self._alarms  # what cannot be written is tried again by the pass
+            with anyio.move_on_after(left if failed else min(left, _EXPIRY_S)):
                 await self._stop.wait()
+            if not failed and clock.boottime() < end:
+                async with self._still:
+                    await self._expire()
 
     # -- changes -----------------------------------------------------------------------------
 
@@ -273,13 +286,11 @@ class Factory:
         now = clock.boottime()
         generation = self.generation
         generation.sources.remember(generation.settings, now)
-        self.board.show(
-            rows(generation, self._passes.last, self._outstanding, self._paused_because, now)
-        )
+        self.board.show(rows(generation, self._passes.last, self._outstanding, self._stopped, now))
         self.board.tell()
 
-    def _paused_because(self, queue: str) -> str:
-        return paused_because(self._changes.overrides, queue)
+    def _stopped(self, queue: QueueSettings) -> Stop | None:
+        return operators_stop(queue, self._changes.overrides)
 
     def status(self) -> FactoryStatus:
         """Return what there is to say about the factory itself."""

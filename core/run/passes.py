@@ -46,9 +46,9 @@ class Passes:
         writer: Writer,
         alarms: dict[str, str],
         settings: Settings,
-        paused_because: Callable[[str], str],
+        stopped: Callable[[QueueSettings], Stop | None],
     ) -> None:
-        """`alarms` is where passes tell of a disk that takes no writes."""
+        """`alarms` is where passes tell of a disk that takes no writes; `stopped` by operators."""
         self.cycle = 0
         self.last: dict[str, Last] = {}
         self.last_pass: float | None = None
@@ -57,7 +57,7 @@ class Passes:
         self._outstanding = outstanding
         self._writer = writer
         self._alarms = alarms
-        self._paused_because = paused_because
+        self._stopped = stopped
         self._decider = Decider()
         self._history = History(settings.factory.state, settings.factory.history_days)
         self._decided_on: dict[str, tuple[str, float]] = {}
@@ -136,8 +136,8 @@ class Passes:
     def _stop(
         self, queue: QueueSettings, submitter: Submitter, ledger_down: str | None
     ) -> Stop | None:
-        if queue.paused:
-            return Stop("paused", self._paused_because(queue.name))
+        if (stop := self._stopped(queue)) is not None:
+            return stop
         if ledger_down is not None:
             return Stop("ledger", ledger_down)
         why_not = submitter.why_not(queue.name)

@@ -19,9 +19,10 @@ from core.run.generation import batch_source, render_wrappers, submit_worker, wm
 from core.run.on_disk import ledger
 from core.run.outstanding import REMEMBERED_S, Outstanding
 from core.run.pilots import pilot_job
+from core.run.stops import operators_stop
 from core.run.submission import MOST_AT_ONCE
 from core.settings.load import Layers, resolve
-from core.settings.overrides import FILE, Overrides, paused_because, read
+from core.settings.overrides import FILE, Overrides, read
 from core.settings.schema import QueueSettings, Settings
 from core.state import clock
 from core.state.folder import read_instance
@@ -97,8 +98,8 @@ class Plan:
         )
 
     def _stop(self, queue: QueueSettings) -> Stop | None:
-        if queue.paused:
-            return Stop("paused", paused_because(self._overrides, queue.name))
+        if (stop := operators_stop(queue, self._overrides)) is not None:
+            return stop
         blocking = self._outstanding.blocking(queue.name)
         if blocking is None:
             return None

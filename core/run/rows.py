@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from core.decision.chain import Stop
 from core.model.answers import BatchCount
-from core.model.facts import BatchFacts, Facts, WmsFacts
+from core.model.facts import BatchFacts, Fact, Facts, WmsFacts
 from core.model.submission import IntentState
 from core.run.board import Row
 from core.run.facts import BatchSource
@@ -13,17 +14,20 @@ from core.run.passes import Last
 from core.run.views import QueueState
 from core.settings.schema import QueueSettings
 
+_OFFLINE = ("offline", "brokeroff")
+"""What the WMS says of a queue that is to get no pilots. AutoPyFactory knew only the first."""
+
 
 def rows(
     generation: Generation,
     last: Mapping[str, Last],
     outstanding: Outstanding,
-    paused_because: Callable[[str], str],
+    stopped: Callable[[QueueSettings], Stop | None],
     now: float,
 ) -> Iterator[Row]:
     """Yield a row for each queue of the settings, and for each that left them with pilots."""
     for name, queue in generation.settings.queues.items():
-        yield _row(generation, queue, last.get(name), outstanding, paused_because, now)
+        yield _row(generation, queue, last.get(name), outstanding, stopped(queue), now)
     yield from _draining(generation, now)
 
 
@@ -32,7 +36,7 @@ def _row(
     queue: QueueSettings,
     last: Last | None,
     outstanding: Outstanding,
-    paused_because: Callable[[str], str],
+    stop: Stop | None,
     now: float,
 ) -> Row:
     facts = generation.sources.facts(queue, outstanding, now)
@@ -40,10 +44,11 @@ def _row(
     counted, fresh = batch.source.last, batch.source.fresh(now)
     count = batch.count(queue.name)
     demand = generation.sources.wms[queue.wms].source.last if queue.wms else None
-    state, reason = _state(generation, queue, last, outstanding, facts)
-    if state == "paused":
-        reason = paused_because(queue.name)
-    elif state == "ok" and fresh and count.held:
+    if stop is not None:
+        state, reason = _stopped(stop, facts, generation.submitter(queue).ordered(queue.name))
+    else:
+        state, reason = _state(generation, queue, last, outstanding, facts)
+    if state == "ok" and fresh and count.held:
         reason = f"{count.held} held: {count.hold_reason or 'the batch system does not say why'}"
     return Row(
         name=queue.name,
@@ -73,8 +78,6 @@ def _state(
     outstanding: Outstanding,
     facts: Facts,
 ) -> tuple[QueueState, str]:
-    if queue.paused:
-        return "paused", ""
     blocking = outstanding.blocking(queue.name)
     if blocking is not None and blocking.state is IntentState.CONFLICT:
         return "error", blocking.detail
@@ -88,7 +91,32 @@ def _state(
     missing = {fact: why for fact, why in missing.items() if fact != "totals"}
     if missing:
         return "blind", "; ".join(missing.values())
+    off = _OFFLINE[:1] if queue.apf_compat else _OFFLINE
+    if facts.wms.status in off and Fact.WMS_STATUS in generation.needs[queue.name]:
+        return "offline", _offline(f"{queue.wms} says {facts.wms.status}", last, facts)
     return "ok", ""
+
+
+def _stopped(stop: Stop, facts: Facts, ordered: bool) -> tuple[QueueState, str]:
+    """Tell of a queue that an operator stopped; one that drains says how far it is."""
+    if stop.name == "paused":
+        return "paused", stop.reason
+    missing = facts.missing(frozenset({Fact.BATCH}))
+    if missing:
+        return "draining", "; ".join([stop.reason, *missing.values()])
+    pilots = facts.batch.p + facts.batch.u
+    if pilots or ordered:
+        left = "1 pilot is" if pilots == 1 else f"{pilots or 'some'} pilots are"
+        return "draining", f"{stop.reason}; {left} left"
+    return "drained", f"{stop.reason}; no pilots are left"
+
+
+def _offline(says: str, last: Last | None, facts: Facts) -> str:
+    """Say what the WMS says, and what the chain made of that if it has been decided on it."""
+    if last is None or last.decision.blind or last.facts.wms.status != facts.wms.status:
+        return says
+    n = last.decision.submit
+    return f"{says}: {f'{n} submitted all the same' if n else 'nothing is submitted'}"
 
 
 def _draining(generation: Generation, now: float) -> Iterator[Row]:

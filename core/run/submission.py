@@ -107,9 +107,13 @@ class Submitter:
                 f"{blocking.n} pilots sent to {blocking.schedd} {since:.0f} s ago:"
                 f" outcome unknown{why}"
             )
-        if queue in self._waiting:
+        if self.ordered(queue):
             return "unresolved", f"its last order still waits for {self.batch.name}"
         return None
+
+    def ordered(self, queue: str) -> bool:
+        """True while an order of a queue waits to be sent: its intent is not in the books yet."""
+        return queue in self._waiting
 
     @property
     def busy(self) -> bool:

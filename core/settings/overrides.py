@@ -109,12 +109,12 @@ def find(overrides: Overrides, queue: str, key: str) -> Override | None:
     return next((e for e in overrides.entries if (e.queue, e.key) == (queue, key)), None)
 
 
-def paused_because(overrides: Overrides, queue: str) -> str:
-    """Say who paused a queue that is paused, and why."""
-    entry = find(overrides, queue, "paused")
+def asked_by(overrides: Overrides, queue: str, key: str) -> str:
+    """Say who set a key that is set, and why, in words to put behind what it does."""
+    entry = find(overrides, queue, key)
     if entry is None or entry.orphaned:
-        return "paused in the settings"
-    return f"paused by {entry.by}: {entry.why}" if entry.why else f"paused by {entry.by}"
+        return "in the settings"
+    return f"by {entry.by}: {entry.why}" if entry.why else f"by {entry.by}"
 
 
 def expired(overrides: Overrides, now: float) -> tuple[Override, ...]:

@@ -41,7 +41,7 @@ MOVES = [
 # Every key of the console is in this file; a new one belongs into a test here.
 PRESSED = {key for key, _, _ in MOVES} | {
     "enter", "escape", "backspace", "q", "slash", "s", "S", "less_than_sign", "greater_than_sign",
-    "space", "asterisk", "p", "P", "ctrl+r", "A", "colon", "question_mark",
+    "space", "asterisk", "p", "D", "P", "ctrl+r", "A", "colon", "question_mark",
     "left_curly_bracket", "right_curly_bracket",
 }  # fmt: skip
 CHANGING = [command.keys for command in COMMANDS if command.dangerous]
@@ -268,6 +268,56 @@ async def test_resume_overrides_a_pause_of_the_settings(socket: Path) -> None:
         await it.press("P", "right", "enter")
         await it.see("resumed CERN-T0_MCORE")
         assert [request.changes[0].value for request in served.changes] == [None, False]
+
+
+async def test_drain_asks_first_and_says_what_it_does(socket: Path) -> None:
+    async with console(small(), socket) as it:
+        await it.press("j", "D")
+        assert isinstance(it.app.screen, Confirm)
+        assert it.app.focused is not None
+        assert it.app.focused.id == "cancel"
+        assert "Those that wait or run go on" in it.text()
+        await it.press("escape", "D", "up")
+        await it.type("closes")
+        await it.press("enter", "enter")
+        await it.see("draining CERN-EXT_GPU")
+        (request,) = it.served.changes
+        assert request.why == "closes"
+        assert request.changes == (
+            Change(queue="CERN-EXT_GPU", key="drain", value=True, revision="r1"),
+        )
+
+
+async def test_resume_ends_what_stops_each_of_the_marked_and_nothing_else(socket: Path) -> None:
+    served = small()
+    names = sorted(served.queues)[:3]
+    stops = {
+        names[0]: (("paused", "override"), ("drain", "queue")),
+        names[1]: (("drain", "override"),),
+        names[2]: (),
+    }
+    for name, by in stops.items():
+        values = tuple(EffectiveValue(key=key, value=True, layer=layer) for key, layer in by)
+        served.details[name] = scenes.detail(served.queues[name], settings=values)
+
+    def applied(request: ChangeRequest) -> None:
+        for name in names:
+            served.details[name] = scenes.detail(served.queues[name], settings=())
+
+    served.changing = applied
+    async with console(served, socket) as it:
+        it.app.overview.table.mark(set(names))
+        await it.press("P", "up", "3", "enter", "enter")
+        await it.see("resumed 3 queues")
+        (request,) = served.changes
+        assert [(c.queue, c.key, c.value) for c in request.changes] == [
+            (names[0], "paused", None),
+            (names[0], "drain", False),
+            (names[1], "drain", None),
+        ]
+        await it.press("P", "right", "enter")
+        await it.see("nothing to resume: neither paused nor draining")
+        assert len(served.changes) == 1
 
 
 async def test_pause_from_the_page_of_the_queue(socket: Path) -> None:

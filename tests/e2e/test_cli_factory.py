@@ -81,7 +81,10 @@ def test_resume_leaves_no_override_that_nobody_needs(tmp_path: Path) -> None:
             return next((v["value"], v["layer"]) for v in told if v["key"] == "paused")
 
         nothing = apftui("queue", "resume", "Q", *at)
-        assert (nothing.code, nothing.out) == (0, "nothing to resume: not paused\n")
+        assert (nothing.code, nothing.out) == (
+            0,
+            "nothing to resume: neither paused nor draining\n",
+        )
         assert paused("Q") == (False, "built-in")
         assert apftui("queue", "pause", "Q", "R", *at).code == 0
         assert paused("R") == (True, "override")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from plugins.local import pilots, removal
 from tests.e2e.terminal import Terminal
-from tests.running import Site, local_settings
+from tests.running import Site, local_settings, sleepers
 from tests.typed import apftui
 
 APFTUI = f"{shlex.quote(sys.executable)} -m apftui"
@@ -56,7 +57,7 @@ def test_a_first_evening_start_watch_pause_leave_lose_the_line_and_come_back(hom
         terminal.press("Escape")
         terminal.until(lambda t: "Cancel" not in t)
         assert "paused" not in terminal.text
-        pause(terminal, "night shift")
+        confirmed(terminal, "p", "night shift")
         terminal.until("‖ paused")
         terminal.press("q")
         end = time.monotonic() + 20
@@ -81,14 +82,18 @@ def test_a_first_evening_start_watch_pause_leave_lose_the_line_and_come_back(hom
         assert "Cancel" not in terminal.text
 
 
-def pause(terminal: Terminal, why: str) -> None:
-    terminal.press("p")
+def confirmed(terminal: Terminal, key: str, why: str = "") -> None:
+    """Press the key of a command and confirm it, with a reason."""
+    terminal.press(key)
     terminal.until("Cancel")
-    terminal.press("BTab")
-    terminal.type(why)
-    terminal.until(why)
-    terminal.press("Tab", "Tab")
+    if why:
+        terminal.press("BTab")
+        terminal.type(why)
+        terminal.until(why)
+        terminal.press("Tab")
+    terminal.press("Tab")
     terminal.press("Enter")
+    terminal.until(lambda t: "Cancel" not in t)
 
 
 def test_a_lost_factory_is_told_and_found_again(tmp_path: Path) -> None:
@@ -112,15 +117,43 @@ def test_a_lost_factory_is_told_and_found_again(tmp_path: Path) -> None:
 
 
 def test_a_second_console_sees_what_the_first_one_does(tmp_path: Path) -> None:
-    with Site(tmp_path, local_settings("[queues.Q]")) as site:
-        site.start()
-        command = f"{APFTUI} --config {shlex.quote(str(site.config))}"
+    """At once, and with no key pressed there: passes are an hour apart."""
+    text = local_settings(f"[queues.Q]\n{sleepers('S', 1)}").replace("cycle = 0.2", 'cycle = "1h"')
+    with Site(tmp_path, text) as site:
+        factory = site.start()
+        factory.until(lambda _: factory.queue("S").running == 1)
+        at = f"--config {shlex.quote(str(site.config))}"
+        command = f"{APFTUI} {at}"
         with Terminal(command) as first, Terminal(command, 200, 60) as second:
-            first.until("● live")
-            second.until("● live")
-            pause(first, "both see it")
-            second.until("‖ paused", 5)
-            second.until("both see it", 5)
+            first.until(lambda t: "● live" in t and row(t, "S") != "")
+            second.until(lambda t: "● live" in t and row(t, "S") != "")
+
+            def seen(name: str, what: str, seconds: float = 3.0) -> None:
+                second.until(lambda t: what in row(t, name), seconds)
+
+            confirmed(first, "p", "both see it")
+            seen("Q", "‖ paused")
+            seen("Q", "both see it")
+            confirmed(first, "P")
+            seen("Q", "● ok")
+            first.press("j")
+            confirmed(first, "D", "closes")
+            seen("S", "▽ draining")
+            seen("S", ": closes; 1 pilot is left")
+            for submission in pilots.live(site.pilots):
+                removal.remove(submission.pilots())
+            seen("S", "○ drained")
+            first.until(lambda t: "○ drained" in row(t, "S"), 3)
+            confirmed(first, "P")
+            seen("S", "● ok")
+
+            assert apftui("queue", "pause", "Q", "--for", "4s", "--config", site.config).code == 0
+            seen("Q", "‖ paused")
+            seen("Q", "● ok", 7)
+            site.write(text + "[queues.NEW]\n")
+            confirmed(first, "C-r")
+            seen("NEW", "● ok")
+            assert factory.status().factory.cycle == 1
 
 
 @pytest.mark.timeout(180)

@@ -58,7 +58,7 @@ class AtMostInAll(Sched[AtMostInAllParams]):
 
 
 class TallyParams(Params):
-    path: Path = Field(description="JSON file: {queue: number of activated payloads}.")
+    path: Path = Field(description="JSON file: {queue: activated payloads, or [that, status]}.")
 
 
 class Tally(Wms[TallyParams]):
@@ -71,9 +71,12 @@ class Tally(Wms[TallyParams]):
             tally = json.loads(self.settings.path.read_text())
         except OSError as error:
             raise SourceError(f"cannot read {self.settings.path}: {error.strerror}") from error
-        return WmsAnswer(
-            counts=tuple(WmsCount(query=w, activated=tally.get(w.queue)) for w in wanted)
-        )
+        return WmsAnswer(counts=tuple(_count(w, tally.get(w.queue)) for w in wanted))
+
+
+def _count(query: WmsQuery, told: Any) -> WmsCount:
+    activated, status = told if isinstance(told, list) else (told, None)
+    return WmsCount(query=query, activated=activated, status=status)
 
 
 class UnrulySchedParams(Params):

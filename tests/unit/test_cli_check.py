@@ -14,16 +14,21 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_good_settings_are_summed_up(config: Path) -> None:
-    config.write_text(local_settings("[queues.Q]\n[queues.R]\npaused = true"))
+    config.write_text(
+        local_settings("[queues.Q]\napf_compat = true\n[queues.R]\npaused = true\ndrain = true")
+    )
     before = tree(config.parent)
     answer = apftui("check", "--config", config)
     assert (answer.code, answer.err) == (0, "")
     assert f"{config}: ok" in answer.out
-    assert "R: ready, max-pending (paused)" in answer.out
+    assert "Q: ready, max-pending (apf_compat)" in answer.out
+    assert "R: ready, max-pending (paused, drain)" in answer.out
     told = apftui("check", "--json", "--config", config).json
     assert (told["ok"], told["problems"]) == (True, [])
     assert told["factory"]["runs"] is False
     assert [q["paused"] for q in told["queues"]] == [False, True]
+    assert [q["drain"] for q in told["queues"]] == [False, True]
+    assert [q["apf_compat"] for q in told["queues"]] == [True, False]
     assert tree(config.parent) == before
 
 

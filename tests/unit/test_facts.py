@@ -388,7 +388,7 @@ def test_pilots_that_a_queue_left_on_two_batch_systems_are_one_row() -> None:
     board = Board()
 
     def show(now: float) -> None:
-        board.show(rows(generation, {}, polls.outstanding, str, now))
+        board.show(rows(generation, {}, polls.outstanding, lambda _: None, now))
 
     show(110)
     version = board.version

@@ -110,6 +110,9 @@ class ConsoleScreen(Screen[None]):
     async def action_pause(self) -> None:
         await self.console.ask(BY_NAME["pause"], self.chosen(BY_NAME["pause"]))
 
+    async def action_drain(self) -> None:
+        await self.console.ask(BY_NAME["drain"], self.chosen(BY_NAME["drain"]))
+
     async def action_resume(self) -> None:
         await self.console.ask(BY_NAME["resume"], self.chosen(BY_NAME["resume"]))
 

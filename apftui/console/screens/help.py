@@ -13,6 +13,9 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("pend, run, held", "pilots that wait, run, or are on hold in the batch system"),
     ("last", "the last decision: +3 pilots, 0, or blind: a needed number is unknown"),
     ("bound by", "the limit that lowered that number last"),
+    ("paused", "an operator stopped it: no new pilots; those that are there go on"),
+    ("draining", "the same until no pilot is left, then drained; or it left the settings"),
+    ("offline", "the WMS says offline or brokeroff, and the chain looks at that"),
     ("?", "unknown; it is never counted as 0"),
     ("/", "filter: part of a name, !part of others', state:blind, !state:ok"),
 )
