@@ -36,12 +36,12 @@ def covered(measured_at: float, samples: Sequence[Sample], sent: Sequence[Sent])
     That is max(P now, P when it was measured + submitted since). A pilot that started meanwhile
     is no longer pending, but its payload may still stand among the activated ones of that
     measurement. `samples` are in order of time and end with the one that counts as now. None if
-    none had ended when it was measured: then nobody knows what was pending at that time. (A poll
-    that still ran may have looked after a pilot had started.)
+    none had ended before it was measured: then nobody knows what was pending at that time. (A
+    poll that still ran, or ended at that moment, may have looked after a pilot had started.)
 
     All times are seconds of one clock that never goes back.
     """
-    then = next((s for s in reversed(samples) if s.ended <= measured_at), None)
+    then = next((s for s in reversed(samples) if s.ended < measured_at), None)
     if then is None:
         return None
     now = samples[-1]

@@ -41,7 +41,7 @@ class BatchSource:
         if last is None or (self._answers and self._answers[-1][0] is last):
             return
         self._answers.append((last, {c.queue: c for c in last.answer.counts}))
-        while len(self._answers) > 1 and self._answers[1][0].ended <= horizon:
+        while len(self._answers) > 1 and self._answers[1][0].ended < horizon:
             self._answers.popleft()
 
     @property
@@ -62,7 +62,7 @@ class BatchSource:
         found: list[Sample] = []
         for polled, counts in reversed(self._answers):
             found.append(_sample(polled, counts.get(queue)))
-            if polled.ended <= since:
+            if polled.ended < since:
                 break
         return found[::-1]
 

@@ -45,6 +45,7 @@ CASES = [
     ("unresolved counts in full", 10, [poll(9, 4), poll(20, 0)], [Sent(None, 7)], 11),
     ("the newest that is old enough", 10, [poll(1, 90), poll(9, 4), poll(11, 0)], [], 4),
     ("no poll is as old", 10, [poll(11, 0)], [], None),
+    ("one that ended at that moment may be newer", 10, [poll(9, 4), poll(10, 0)], [], 4),
     ("no poll at all", 10, [], [], None),
     ("a poll that ended later saw a later state", 10, [poll(9, 4, took=2)], [], None),
     (

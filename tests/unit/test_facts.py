@@ -300,7 +300,7 @@ def test_after_a_restart_older_demand_is_unknown_and_says_why() -> None:
     assert (facts.wms.running, facts.wms.status) == (5, "online")
     assert facts.wms.problem == "its count is 68 s old, and pilots have been counted since only"
     assert polls.submit(1010) == 0
-    polls.wms(1061, 100)
+    polls.wms(1062, 100)
     assert polls.submit(1070) == 100
 
 
