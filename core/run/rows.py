@@ -103,12 +103,12 @@ def _stopped(stop: Stop, facts: Facts, ordered: bool) -> tuple[QueueState, str]:
         return "paused", stop.reason
     missing = facts.missing(frozenset({Fact.BATCH}))
     if missing:
-        return "draining", "; ".join([stop.reason, *missing.values()])
+        return "draining", "; ".join([*missing.values(), stop.reason])
     pilots = facts.batch.p + facts.batch.u
     if pilots or ordered:
         left = "1 pilot is" if pilots == 1 else f"{pilots or 'some'} pilots are"
-        return "draining", f"{stop.reason}; {left} left"
-    return "drained", f"{stop.reason}; no pilots are left"
+        return "draining", f"{left} left; {stop.reason}"
+    return "drained", f"no pilots are left; {stop.reason}"
 
 
 def _offline(says: str, last: Last | None, facts: Facts) -> str:

@@ -58,7 +58,7 @@ def test_a_queue_drains_until_its_last_pilot_has_ended(factory: Running) -> None
     assert done.out == "drain S: applied\n"
     row = factory.queue("S")
     assert (row.state, row.running) == ("draining", 2)
-    said = r"drain set by .+: the site closes; 2 pilots are left"
+    said = r"2 pilots are left; drain set by .+: the site closes"
     assert re.fullmatch(said, row.reason), row.reason
     action = factory.get("/v1/queue", QueueDetail, name="S").actions[0]
     assert (action.what, action.why) == ("drain S", "the site closes")
@@ -68,7 +68,7 @@ def test_a_queue_drains_until_its_last_pilot_has_ended(factory: Running) -> None
     # Who may be there, as nobody can tell, has not gone.
     factory.site.pilots.chmod(0o777)
     unknown = comes(factory, "S", "draining")
-    factory.until(lambda _: "pilots are unknown" in factory.queue("S").reason)
+    factory.until(lambda _: factory.queue("S").reason.startswith("pilots are unknown: "))
     unknown = factory.queue("S")
     assert (unknown.state, unknown.running) == ("draining", None)
     factory.site.pilots.chmod(0o700)
@@ -77,7 +77,7 @@ def test_a_queue_drains_until_its_last_pilot_has_ended(factory: Running) -> None
     sent = len(factory.settled())
     end_pilots(factory.site, "S")
     drained = comes(factory, "S", "drained")
-    assert drained.reason.endswith(": the site closes; no pilots are left")
+    assert drained.reason.startswith("no pilots are left; drain set by ")
     cycle = factory.status().factory.cycle
     factory.until(lambda s: s.factory.cycle > cycle + 3)
     row = factory.queue("S")
@@ -88,7 +88,9 @@ def test_a_queue_drains_until_its_last_pilot_has_ended(factory: Running) -> None
     assert row.decision.steps[-1].reason in drained.reason
     assert len(factory.settled()) == sent
     told = apftui("explain", "S", "--config", factory.site.config).out
-    assert re.search(r"why +0 pilots, drained: drain set by .+: the site closes", told), told
+    assert re.search(
+        r"why +0 pilots, drained: no pilots are left; drain set by .+: the site", told
+    ), told
 
     # A pause is the stronger word; resume ends both.
     typed(factory, "pause", "S")
@@ -101,7 +103,7 @@ def test_a_queue_drains_until_its_last_pilot_has_ended(factory: Running) -> None
 
 def test_a_drain_of_the_settings_and_one_on_top_of_it(factory: Running) -> None:
     row = comes(factory, "CLOSED", "drained")
-    assert row.reason == "drain set in the settings; no pilots are left"
+    assert row.reason == "no pilots are left; drain set in the settings"
     assert row.decision is not None
     assert (row.decision.submit, row.decision.bound_by) == (0, "draining")
     assert row.activated == 1

@@ -139,7 +139,8 @@ def test_a_second_console_sees_what_the_first_one_does(tmp_path: Path) -> None:
             first.press("j")
             confirmed(first, "D", "closes")
             seen("S", "▽ draining")
-            seen("S", ": closes; 1 pilot is left")
+            seen("S", "1 pilot is left; drain set by ")
+            seen("S", ": closes")
             for submission in pilots.live(site.pilots):
                 removal.remove(submission.pilots())
             seen("S", "○ drained")

@@ -136,6 +136,39 @@ def test_with_apf_compat_unknown_is_blind_and_max_submit_holds(as_in_apf: Path) 
     assert (told["submit"], told["bound_by"]) == (7, "max_submit")
 
 
+@pytest.mark.parametrize(
+    ("numbers", "submit"),
+    [
+        ("--activated 100 --pending 10 --running 8", 22),
+        ("--activated 100 --pending 10 --running 8 --status test", 3),
+        ("--activated 100 --pending 10 --running 8 --held 1 --status test", 0),
+        ("--activated 100 --pending 10 --running 8 --status offline", 0),
+    ],
+)
+def test_activated_with_the_names_that_it_has_in_autopyfactory(
+    tmp_path: Path, numbers: str, submit: int
+) -> None:
+    file = tmp_path / "factory.toml"
+    file.write_text(
+        local_settings(
+            """[queues.Q]
+            chain = ["activated"]
+            [queues.Q.sched]
+            activated.default = 1
+            activated.max_jobs_torun = 40
+            activated.max_pilots_per_cycle = 50
+            activated.min_pilots_per_cycle = 2
+            activated.min_pilots_pending = 5
+            activated.max_pilots_pending = 60
+            activated.testmode.allowed = true
+            activated.testmode.pilots = 3
+            activated.testmode.max_pending = 10
+            """
+        )
+    )
+    assert decided(file, "Q", *numbers.split())["submit"] == submit
+
+
 def test_held_pilots_count_as_pending(config: Path) -> None:
     numbers = ("--activated", "100", "--pending", "10", "--running", "8", "--held", "15")
     assert decided(config, "Q", *numbers)["submit"] == 0
