@@ -18,6 +18,9 @@ from tests.typed import apftui
 APFTUI = f"{shlex.quote(sys.executable)} -m apftui"
 
 
+STATES = ("● ok", "‖ paused", "▽ draining", "○ drained")
+
+
 @pytest.fixture
 def stopped(home: Path) -> Iterator[None]:
     yield
@@ -128,8 +131,11 @@ def test_a_second_console_sees_what_the_first_one_does(tmp_path: Path) -> None:
             first.until(lambda t: "● live" in t and row(t, "S") != "")
             second.until(lambda t: "● live" in t and row(t, "S") != "")
 
-            def seen(name: str, what: str, seconds: float = 3.0) -> None:
+            def seen(name: str, what: str, seconds: float = 5.0) -> None:
                 second.until(lambda t: what in row(t, name), seconds)
+                # Its next command is about what it sees itself.
+                if what in STATES:
+                    first.until(lambda t: what in row(t, name), seconds)
 
             confirmed(first, "p", "both see it")
             seen("Q", "‖ paused")
@@ -144,13 +150,12 @@ def test_a_second_console_sees_what_the_first_one_does(tmp_path: Path) -> None:
             for submission in pilots.live(site.pilots):
                 removal.remove(submission.pilots())
             seen("S", "○ drained")
-            first.until(lambda t: "○ drained" in row(t, "S"), 3)
             confirmed(first, "P")
             seen("S", "● ok")
 
-            assert apftui("queue", "pause", "Q", "--for", "4s", "--config", site.config).code == 0
+            assert apftui("queue", "pause", "Q", "--for", "6s", "--config", site.config).code == 0
             seen("Q", "‖ paused")
-            seen("Q", "● ok", 7)
+            seen("Q", "● ok", 11)
             site.write(text + "[queues.NEW]\n")
             confirmed(first, "C-r")
             seen("NEW", "● ok")
