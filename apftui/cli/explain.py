@@ -75,6 +75,10 @@ def _head(told: Explanation) -> list[tuple[str, str]]:
                 f" status {wms.status or '?'}" + (f": {wms.problem}" if wms.problem else ""),
             )
         )
+        if wms.note:
+            head.append(("note", wms.note))
+        if wms.other:
+            head.append(("other", show.states(wms.other)))
     if batch is not None:
         head.append(
             (

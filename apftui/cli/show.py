@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +34,11 @@ def age(seconds: float | None) -> str:
         if whole < below:
             return f"{whole // length}{unit}"
     return f"{whole // 86_400}d"
+
+
+def states(jobs: Mapping[str, int]) -> str:
+    """Return `holding 3, merging 1`: jobs in states that no formula uses."""
+    return ", ".join(f"{name} {n}" for name, n in jobs.items())
 
 
 def count(n: int, what: str) -> str:

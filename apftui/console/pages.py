@@ -148,6 +148,11 @@ def _numbers(status: QueueStatus, width: int, elapsed: float) -> list[Line]:
             width=width,
             elapsed=elapsed,
         )
+        if wms.other:
+            told = ", ".join(f"{state} {words.number(n)}" for state, n in wms.other.items())
+            lines += wrapped([(" " * 12, ""), ("other: ", "soft")], told, width, "dim")
+        if wms.note and wms.note != status.reason:
+            lines += wrapped([(" " * 12, "")], wms.note, width, "warn")
     return lines + _counts(
         pilots,
         what="pilots",

@@ -27,6 +27,10 @@ class WmsCount(Frozen):
     running: NonNegativeInt | None = None
     status: Told | None = None
     problem: Told | None = None
+    other: dict[Told, NonNegativeInt] = {}
+    """Jobs in any other state, by its name: shown, in no formula."""
+    note: Told | None = None
+    """What somebody who compares the numbers with the WMS's own pages must know."""
 
 
 class WmsAnswer(Frozen):

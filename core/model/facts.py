@@ -30,6 +30,10 @@ class WmsFacts(Frozen):
     status: str | None = None
     problem: str | None = None
     """Why something here is None, in plain words."""
+    other: dict[str, NonNegativeInt] = {}
+    """Jobs in any other state, by its name: in no formula."""
+    note: str | None = None
+    """Why the numbers are not those of the WMS's own pages."""
 
 
 class BatchFacts(Frozen):

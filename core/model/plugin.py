@@ -69,6 +69,8 @@ class Wms(ABC, Generic[P]):
     """Counts payload jobs."""
 
     params: ClassVar[type[Params]] = NoParams
+    lag: ClassVar[float] = 0.0
+    """How much older than its answer the counts are, in seconds; `[wms.X] lag` says otherwise."""
 
     def __init__(self, params: P) -> None:
         self.settings = params

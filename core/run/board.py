@@ -125,7 +125,12 @@ def views(facts: Facts) -> tuple[WmsView, BatchView]:
     wms, batch = facts.wms, facts.batch
     return (
         WmsView(
-            activated=wms.activated, running=wms.running, status=wms.status, problem=wms.problem
+            activated=wms.activated,
+            running=wms.running,
+            status=wms.status,
+            other=wms.other,
+            problem=wms.problem,
+            note=wms.note,
         ),
         BatchView(
             pending=batch.pending,

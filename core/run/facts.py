@@ -112,9 +112,8 @@ class Sources:
         if spent is None:
             age = now - polled.began + source.lag
             problem = f"its count is {age:.0f} s old, and pilots have been counted since only"
-            return Facts(
-                wms=WmsFacts(running=wms.running, status=wms.status, problem=problem), batch=batch
-            )
+            unspent = wms.model_copy(update={"activated": None, "problem": problem})
+            return Facts(wms=unspent, batch=batch)
         return Facts(wms=wms, batch=batch.model_copy(update={"covered": spent}))
 
     def _wms(self, queue: QueueSettings, now: float) -> WmsFacts:
@@ -132,6 +131,8 @@ class Sources:
             running=count.running,
             status=count.status,
             problem=count.problem,
+            other=count.other,
+            note=count.note,
         )
 
     def _batch(self, queue: QueueSettings, sent: Sequence[Sent], now: float) -> BatchFacts:

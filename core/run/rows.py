@@ -50,6 +50,8 @@ def _row(
         state, reason = _state(generation, queue, last, outstanding, facts)
     if state == "ok" and fresh and count.held:
         reason = f"{count.held} held: {count.hold_reason or 'the batch system does not say why'}"
+    elif state == "ok" and facts.wms.note:
+        reason = facts.wms.note
     return Row(
         name=queue.name,
         state=state,

@@ -16,8 +16,12 @@ class WmsView(Frozen):
     activated: int | None = None
     running: int | None = None
     status: str | None = None
+    other: dict[str, int] = {}
+    """Jobs in any other state, by its name: in no formula."""
     age_s: float | None = None
     problem: str | None = None
+    note: str | None = None
+    """Why the numbers are not those of the WMS's own pages."""
 
 
 class BatchView(Frozen):

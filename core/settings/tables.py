@@ -33,7 +33,7 @@ class _WmsKeys(Frozen):
     period: PositiveSeconds = 60.0
     deadline: PositiveSeconds = 20.0
     max_age: PositiveSeconds = 360.0
-    lag: Seconds = 0.0
+    lag: Seconds | None = None
 
 
 class _BatchKeys(Frozen):
@@ -89,9 +89,8 @@ def wms_tables(source: Source, raw: Mapping[str, Any]) -> dict[str, WmsTable]:
         plugin, keys, params = found
         timing = SourceTiming(period=keys.period, deadline=keys.deadline, max_age=keys.max_age)
         _check_age(source, f"wms.{name}", timing)
-        tables[name] = WmsTable(
-            name=name, plugin=plugin, params=params, timing=timing, lag=keys.lag
-        )
+        lag = plugin_class("wms", plugin).lag if keys.lag is None else keys.lag
+        tables[name] = WmsTable(name=name, plugin=plugin, params=params, timing=timing, lag=lag)
     return tables
 
 

@@ -1,0 +1,1 @@
+"""What plug-ins share that talk to a PanDA server."""
