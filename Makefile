@@ -14,16 +14,16 @@ help: ## print this
 run: venv ## install into .venv if need be, and start the demo
 	@.venv/bin/apftui --demo $(ARGS)
 
-test: debian venv-dev check ## check, then every test, with the real pool (CI=true: the pool must start)
-	@.venv-dev/bin/python -m pytest -m "not pool" -n 4 --dist worksteal --durations=5 $(ARGS)
-	@.venv-dev/bin/python -m pytest -m pool -n 2 --dist loadfile --durations=5 $(ARGS)
+test: debian venv-dev check ## check, then every test, with pool and PanDA (CI=true: they must start)
+	@.venv-dev/bin/python -m pytest -m "not pool and not panda" -n 4 --dist worksteal --durations=5 $(ARGS)
+	@.venv-dev/bin/python -m pytest -m "pool or panda" -n 2 --dist loadfile --durations=5 $(ARGS)
 
 soak: debian venv-dev ## the kills of factory, submitter and schedd, twenty times as often (an hour)
 	@APFTUI_TEST_ROUNDS=20 .venv-dev/bin/python -m pytest --timeout=3600 \
 		tests/faults/test_exactly_once.py tests/pool/test_kill_matrix.py $(ARGS)
 
-test-fast: venv-dev ## the tests that need neither the pool nor a terminal
-	@.venv-dev/bin/python -m pytest -m "not pool and not e2e" -n 4 --dist worksteal $(ARGS)
+test-fast: venv-dev ## the tests that need neither pool, PanDA nor a terminal
+	@.venv-dev/bin/python -m pytest -m "not pool and not panda and not e2e" -n 4 --dist worksteal $(ARGS)
 
 check: venv-dev ## ruff (lint, format), mypy --strict, import-linter
 	@.venv-dev/bin/ruff check .

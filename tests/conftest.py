@@ -11,9 +11,11 @@ from hypothesis import settings
 settings.register_profile("apftui", deadline=None)
 settings.load_profile("apftui")
 
-pytest_plugins = (
-    ["tests.pool.fixtures"] if (Path(__file__).parent / "pool" / "fixtures.py").exists() else []
-)
+pytest_plugins = [
+    f"tests.{folder}.fixtures"
+    for folder in ("pool", "panda")
+    if (Path(__file__).parent / folder / "fixtures.py").exists()
+]
 
 _OWN = {
     "BEARER_TOKEN",
@@ -37,10 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folders = item.path.relative_to(Path(__file__).parent).parts[:-1]
         if "pool" in folders:
             item.add_marker(pytest.mark.pool)
+        if "panda" in folders:
+            item.add_marker(pytest.mark.panda)
         if "e2e" in folders:
             item.add_marker(pytest.mark.e2e)
-        if item.get_closest_marker("pool") and not item.get_closest_marker("timeout"):
-            # Whichever comes first also pays for building the pool.
+        built = item.get_closest_marker("pool") or item.get_closest_marker("panda")
+        if built and not item.get_closest_marker("timeout"):
+            # Whichever comes first also pays for building the pool, or the server.
             item.add_marker(pytest.mark.timeout(600))
 
 

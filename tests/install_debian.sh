@@ -14,10 +14,15 @@ need mount mount             # its /proc and /dev
 need util-linux unshare
 need faketime faketime       # a clock that goes back
 need git git
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql) # below PanDA
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 # Another interpreter than the system's own has its own way to be installed: make names it.
 if [ "${PYTHON:-python3}" = python3 ]; then
     python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing+=(python3-venv)
+fi
+# PanDA's server does not run as root, whose own Python may be out of others' reach.
+if [ "$(id -u)" -eq 0 ] && ! /usr/bin/python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
+    missing+=(python3 python3-venv)
 fi
 
 [ ${#missing[@]} -eq 0 ] && exit 0

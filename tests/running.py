@@ -137,8 +137,10 @@ class Site:
         """Write the settings, and make the payload folders of all queues in them."""
         self.config.write_text(text)
         with contextlib.suppress(ApftuiError):  # a test may write bad ones
-            for queue in read_layers(self.config).base.queues.values():
-                directory.create(self.payloads, queue.query.queue)
+            settings = read_layers(self.config).base
+            for queue in settings.queues.values():
+                if queue.wms and settings.wms[queue.wms].plugin == "directory":
+                    directory.create(self.payloads, queue.query.queue)
 
     def payload(self, queue: str, name: str = "job", script: str = "exit 0") -> Path:
         """Put a payload job into the folder of a queue."""
