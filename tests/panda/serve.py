@@ -5,6 +5,7 @@ wants the whole path in SCRIPT_NAME, as Apache's alias has it.
 """
 
 import sys
+from socketserver import TCPServer
 from wsgiref.simple_server import WSGIServer, make_server
 
 from pandaserver.server.panda import application  # type: ignore[import-not-found]
@@ -19,7 +20,7 @@ def aliased(environ, start_response):  # type: ignore[no-untyped-def]
 class Server(WSGIServer):
     def server_bind(self) -> None:
         """Bind without asking a name server for our name."""
-        self.socket.bind(self.server_address)
+        TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
         self.setup_environ()
 
