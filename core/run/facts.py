@@ -111,7 +111,10 @@ class Sources:
         )
         if spent is None:
             age = now - polled.began + source.lag
-            problem = f"its count is {age:.0f} s old, and pilots have been counted since only"
+            problem = (
+                f"its count is {age:.0f} s old, from before pilots were first counted;"
+                " a later one will do"
+            )
             unspent = wms.model_copy(update={"activated": None, "problem": problem})
             return Facts(wms=unspent, batch=batch)
         return Facts(wms=wms, batch=batch.model_copy(update={"covered": spent}))

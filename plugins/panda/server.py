@@ -75,8 +75,6 @@ class Server:
         return data
 
     def _body(self, url: str) -> bytes:
-        import requests
-
         try:
             with self._session.get(
                 url,
@@ -88,18 +86,23 @@ class Server:
                 body = _read(url, response)
                 _check(url, response, body)
                 return body
-        except requests.exceptions.SSLError as error:
-            cure = "point ca at the certificates of the authority that signed the server's"
-            raise SourceError(f"{url} is not trusted: {_cause(error)}", cure) from None
-        except requests.exceptions.Timeout:
-            problem = f"{url} was silent for {self._timeout:g} s"
-            raise SourceError(problem, "if it is only slow, raise timeout and deadline") from None
-        except requests.exceptions.ConnectionError as error:
-            cure = "compare url with where the server is"
-            raise SourceError(f"{url} cannot be reached: {_cause(error)}", cure) from None
         except (OSError, ValueError) as error:  # requests' own errors are OSErrors
-            problem = f"{url} did not answer as a server should: {_cause(error)}"
-            raise SourceError(problem, _ASK) from None
+            raise self._failure(url, error) from None
+
+    def _failure(self, url: str, error: Exception) -> SourceError:
+        import requests
+
+        cause = _innermost(error)
+        if isinstance(error, requests.exceptions.Timeout) or isinstance(cause, TimeoutError):
+            problem = f"{url} was silent for {self._timeout:g} s"
+            return SourceError(problem, "if it is only slow, raise timeout and deadline")
+        if isinstance(error, requests.exceptions.SSLError):
+            problem = f"{url} is not trusted: {_words(cause)}"
+            return SourceError(problem, "point ca at the authority that signed its certificate")
+        if isinstance(error, requests.exceptions.ConnectionError):
+            problem = f"{url} cannot be reached: {_words(cause)}"
+            return SourceError(problem, "compare url with where the server is")
+        return SourceError(f"{url} did not answer as a server should: {_words(cause)}", _ASK)
 
 
 def _read(url: str, response: requests.Response) -> bytes:
@@ -120,7 +123,8 @@ def _check(url: str, response: requests.Response, body: bytes) -> None:
         raise SourceError(f"{url} redirects to {place}", "put the server's own address into url")
     reason = clean(response.reason or "", 40)
     problem = f"{url} answers {response.status_code} {reason}: {said or 'nothing more'}"
-    raise SourceError(problem, "it must be a PanDA server of version 0.6 or newer")
+    its_own = response.status_code >= 500
+    raise SourceError(problem, _ASK if its_own else "it must be a PanDA server of 0.6 or newer")
 
 
 def _parsed(url: str, body: bytes) -> Any:
@@ -132,10 +136,14 @@ def _parsed(url: str, body: bytes) -> Any:
         raise SourceError(problem, "what stands between must leave the header Accept") from None
 
 
-def _cause(error: BaseException) -> str:
-    """Return the words of the innermost error: those around it only repeat the address."""
+def _innermost(error: BaseException) -> BaseException:
+    """Return where it began: the errors around it only repeat the address."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
+    return error
+
+
+def _words(error: BaseException) -> str:
     told = getattr(error, "verify_message", None) or getattr(error, "strerror", None) or str(error)
     return clean(str(told) or type(error).__name__, _TOLD)
 

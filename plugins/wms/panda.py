@@ -7,7 +7,7 @@ the queues' own status. The server counts once a minute or so: `lag`.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, Field, PositiveFloat, field_validator
 
@@ -59,7 +59,7 @@ class PandaParams(Params):
             raise ValueError("it has a name or password in it: none are needed, take them out")
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ValueError("it goes on after the host and port: leave that out")
-        return url.rstrip("/")
+        return urlunsplit((parts.scheme, parts.netloc, "", "", ""))
 
 
 class PandaWms(Wms[PandaParams]):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.api.models import Problem, SourceStatus
+from core.api.models import Problem, SourceStatus, WmsView
 from core.settings.schema import Orphan
 from tests.console import scenes
 from tests.console.conftest import console
@@ -79,6 +79,29 @@ async def test_alarms_have_their_lines(size: tuple[int, int], socket: Path, same
     )  # fmt: skip
     async with console(served, socket, size) as it:
         same(f"overview_alarms-{size[0]}x{size[1]}", it.text())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_a_queue_says_what_of_the_wms_is_not_counted(
+    size: tuple[int, int], socket: Path, same: Same
+) -> None:
+    note = (
+        "100 activated not counted: while its status is test, PanDA gives pilots of this queue"
+        " only jobs labelled test, prod_test, install"
+    )
+    queue = scenes.queue(
+        "TRIUMF_TEST", 4, 1, 2, reason=note,
+        wms=WmsView(
+            activated=4, running=3, status="test", age_s=21.0, note=note,
+            other={"holding": 1130, "transferring": 12, "weird": 1},
+        ),
+    )  # fmt: skip
+    served = Served(scenes.factory(), queue)
+    served.details[queue.name] = scenes.detail(queue)
+    async with console(served, socket, size) as it:
+        await it.press("enter")
+        await it.see("Recent decisions")
+        same(f"queue_other-{size[0]}x{size[1]}", it.text())
 
 
 async def test_no_queues_at_all(socket: Path, same: Same) -> None:

@@ -298,7 +298,9 @@ def test_after_a_restart_older_demand_is_unknown_and_says_why() -> None:
     facts = polls.facts(1010)
     assert facts.wms.activated is None
     assert (facts.wms.running, facts.wms.status) == (5, "online")
-    assert facts.wms.problem == "its count is 68 s old, and pilots have been counted since only"
+    assert facts.wms.problem == (
+        "its count is 68 s old, from before pilots were first counted; a later one will do"
+    )
     assert polls.submit(1010) == 0
     polls.wms(1062, 100)
     assert polls.submit(1070) == 100
