@@ -61,6 +61,8 @@ def _no_settings_of_the_developer() -> Iterator[None]:
         for name in list(os.environ):
             if name in _OWN or name.startswith(_OWN_PREFIXES):
                 patch.delenv(name)
+        for name in ("no_proxy", "NO_PROXY"):  # a test's own servers are behind none
+            patch.setenv(name, ",".join(filter(None, [os.environ.get(name), "127.0.0.1"])))
         yield
 
 
