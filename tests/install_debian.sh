@@ -14,6 +14,7 @@ need mount mount             # its /proc and /dev
 need util-linux unshare
 need faketime faketime       # a clock that goes back
 need git git
+need openssl openssl         # a certificate that nobody trusts
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql) # below PanDA
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 # Another interpreter than the system's own has its own way to be installed: make names it.

@@ -99,8 +99,10 @@ def why(decision: Decision | None, status: QueueStatus | None = None) -> str:
     n = f"{decision.submit} pilot{'' if decision.submit == 1 else 's'}"
     if decision.blind:
         return f"{n}, blind: {decision.blind_because}"
-    if status is not None and status.reason and decision.submit == 0:
-        return f"{n}, {status.state}: {status.reason}"
+    # A note on the WMS's numbers is no reason: it stands beside them.
+    news = status.reason if status and status.reason != status.wms.note else ""
+    if status is not None and news and decision.submit == 0:
+        return f"{n}, {status.state}: {news}"
     steps = decision.steps
     bound = [s for s in steps if s.plugin == decision.bound_by and s.out < s.in_]
     if bound:

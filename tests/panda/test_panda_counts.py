@@ -123,7 +123,9 @@ labels = ["rc_test2"]
         )
         assert counted(factory, "Rc", 2).wms.note is None
         factory.until(lambda _: factory.queue("Managed").decision is not None)
-        assert "100 activated not counted" in apftui(factory, "explain", "Managed")
+        explained = apftui(factory, "explain", "Managed")
+        assert "100 activated not counted" in explained
+        assert "0 pilots: max-per-cycle lowered 4 to 0" in explained
         panda.queue("Q", status="online")
         assert counted(factory, "Managed", 100).reason == ""
 
