@@ -43,7 +43,7 @@ def status(common: Common) -> None:
     if factory.unresolved:
         click.echo(f"{show.count(factory.unresolved, 'submission')} unresolved: apftui intent list")
     click.echo()
-    numbers = ("ACTIVATED", "PENDING", "RUNNING", "HELD", "LAST", "AGE")
+    numbers = ("ACTIVATED", "PENDING", "RUNNING", "HELD", "DONE/h", "FAIL/h", "LAST", "AGE")
     show.table(
         ("QUEUE", "STATE", *numbers, "BOUND BY", "REASON"),
         (
@@ -54,6 +54,8 @@ def status(common: Common) -> None:
                 show.number(q.pending),
                 show.number(q.running),
                 show.number(q.held),
+                show.number(q.done),
+                show.number(q.failed),
                 show.last(q.decision),
                 show.age(q.batch.age_s),
                 (q.decision.bound_by or "-") if q.decision else "-",

@@ -54,6 +54,18 @@ def _numbers(
     return Column(title, rank, 5, _count(of, style), of, right=True, descending=True)
 
 
+def _ended(
+    title: str, rank: int, of: Callable[[QueueStatus], int | None], style: str = ""
+) -> Column:
+    """Make a column of what is nice to know: no alarm if it is unknown."""
+
+    def cell(queue: QueueStatus) -> Cell:
+        return (words.UNKNOWN, "dim") if of(queue) is None else _count(of, style)(queue)
+
+    # Wide enough for the title with its arrow.
+    return Column(title, rank, 7, cell, of, right=True, descending=True)
+
+
 def _state(queue: QueueStatus) -> Cell:
     word = words.STATES[queue.state]
     return f"{word.glyph} {word.word}", word.style
@@ -112,10 +124,12 @@ COLUMNS = (
     Column("LAST", 2, 5, _last, _decided, right=True, descending=True),
     Column("BOUND BY", 7, 13, _bound, lambda q: (q.decision and q.decision.bound_by) or None),
     AGE,
-    _text("WMS", 10, 9, lambda q: q.wms.status),
-    _text("BATCH", 11, 10, lambda q: q.batch_name),
-    _text("SCHEDD", 13, 20, lambda q: q.schedd),
-    _text("WRAPPER", 12, 12, lambda q: q.wrapper),
+    _ended("DONE/h", 11, lambda q: q.done),
+    _ended("FAIL/h", 10, lambda q: q.failed, "warn"),
+    _text("WMS", 12, 9, lambda q: q.wms.status),
+    _text("BATCH", 13, 10, lambda q: q.batch_name),
+    _text("SCHEDD", 15, 20, lambda q: q.schedd),
+    _text("WRAPPER", 14, 12, lambda q: q.wrapper),
     WHY,
 )
 

@@ -153,7 +153,7 @@ def _numbers(status: QueueStatus, width: int, elapsed: float) -> list[Line]:
             lines += wrapped([(" " * 12, ""), ("other: ", "soft")], told, width, "dim")
         if wms.note and wms.note != status.reason:
             lines += wrapped([(" " * 12, "")], wms.note, width, "warn")
-    return lines + _counts(
+    lines += _counts(
         pilots,
         what="pilots",
         status=[],
@@ -162,6 +162,19 @@ def _numbers(status: QueueStatus, width: int, elapsed: float) -> list[Line]:
         width=width,
         elapsed=elapsed,
     )
+    return [*lines, _ended(status)]
+
+
+def _ended(status: QueueStatus) -> Line:
+    """Return how pilots ended."""
+    failed = "warn" if status.failed else "dim"
+    return [
+        ("   last hour", "soft"),
+        (" done ", "soft"),
+        (words.number(status.done), "strong" if status.done else "dim"),
+        ("  failed ", "soft"),
+        (words.number(status.failed), failed),
+    ]
 
 
 def _counts(
@@ -276,7 +289,7 @@ def factory(status: FactoryStatus, alarms: Sequence[str], width: int, elapsed: f
         passed = None if source.age_s is None else source.age_s + elapsed
         took = "" if source.took_s is None else f", took {source.took_s:.1f}s"
         first: list[Span] = [
-            (f"   {source.kind:<6}{fitted(source.name, 14)} ", ""),
+            (f"   {source.kind:<9}{fitted(source.name, 14)} ", ""),
             (f"{source.state:<8}", inks[source.state]),
         ]
         told = f"{source.plugin}, {words.age(passed)} ago{took}"

@@ -80,7 +80,8 @@ class Store:
         told += [
             f"{source.kind} {source.name} failed: {source.problem or 'no reason given'}"
             for source in self.factory.sources
-            if source.state == "failed"
+            # A batch system that does not answer is told once.
+            if source.state == "failed" and source.kind != "outcomes"
         ]
         told += [
             f"override {orphan.key} of {orphan.queue} is set aside: {orphan.problem}"

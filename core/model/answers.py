@@ -1,6 +1,7 @@
 """What sources are asked and what they answer. Answers cross a process border as JSON."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, NonNegativeInt
 
@@ -60,3 +61,40 @@ class BatchAnswer(Frozen):
     counts: tuple[BatchCount, ...]
     foreign: tuple[Told, ...] = ()
     """Instances that submit under this factory's name from another state folder."""
+
+
+class Ended(NamedTuple):
+    """A pilot that ended, whatever the reason."""
+
+    id: str
+    """The batch system's own, never used twice: a pilot may be told any number of times."""
+    queue: str
+    at: float
+    """When it ended, Unix time."""
+    done: bool
+    """It ended by itself, with exit code 0. All others failed: another exit code, a signal,
+    removed, lost."""
+
+
+class EndedAnswer(NamedTuple):
+    """Pilots that ended, in any order."""
+
+    pilots: Iterable[Ended]
+    note: str = ""
+    """Why there may be more than these, in plain words; empty if these are all."""
+
+
+class OutcomeCount(Frozen):
+    """How the pilots of one queue ended in the last hour."""
+
+    queue: str
+    done: NonNegativeInt = 0
+    failed: NonNegativeInt = 0
+
+
+class OutcomeAnswer(Frozen):
+    """What became of the factory's pilots. A queue that is not listed had none end: 0 and 0."""
+
+    counts: tuple[OutcomeCount, ...]
+    note: Told = ""
+    """Why there may be more, as the batch system's plug-in words it."""

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from core.model.answers import BatchAnswer, WmsAnswer, WmsQuery
+from core.model.answers import BatchAnswer, EndedAnswer, WmsAnswer, WmsQuery
 from core.model.decision import Step
 from core.model.facts import Fact, Facts
 from core.model.frozen import Frozen
@@ -101,6 +101,15 @@ class Batch(ABC, Generic[B]):
     def upkeep(self) -> list[str]:
         """Do what this batch system leaves to us (start waiting pilots); return what was done."""
         return []
+
+    def ended(self, factory: str, instance: str, since: float) -> EndedAnswer:
+        """Return pilots that ended after Unix time `since`; changes nothing.
+
+        Called on an object of its own, in a process of its own: it never delays a count. What an
+        earlier call of the same object has returned may be left out. Raise SourceError if nothing
+        is known. A plug-in that leaves this out does not tell: done and failed stay unknown.
+        """
+        raise NotImplementedError
 
 
 class Submit(ABC, Generic[B, P]):

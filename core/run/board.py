@@ -18,6 +18,8 @@ class Row(NamedTuple):
     reason: str
     facts: Facts
     leaving: int | None
+    done: int | None
+    failed: int | None
     hold_reason: str
     wms_at: float | None
     batch_at: float | None
@@ -99,6 +101,8 @@ def status(row: Row, version: int, now: float) -> QueueStatus:
         pending=batch.pending,
         running=batch.running,
         held=batch.held,
+        done=row.done,
+        failed=row.failed,
         wms=wms.model_copy(update={"age_s": _age(row.wms_at, now)}),
         batch=batch.model_copy(
             update={

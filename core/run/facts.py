@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from core.decision.demand import Sample, Sent, covered, in_flight
 from core.model.answers import BatchAnswer, BatchCount, WmsAnswer, WmsCount, WmsQuery
 from core.model.facts import BatchFacts, Facts, Totals, WmsFacts
+from core.run.outcomes import OutcomeSource
 from core.run.outstanding import Outstanding
 from core.run.source import Polled, Source
 from core.settings.schema import QueueSettings, Settings
@@ -75,9 +76,16 @@ def _sample(polled: Polled[BatchAnswer], count: BatchCount | None) -> Sample:
 class Sources:
     """All sources of the running settings."""
 
-    def __init__(self, wms: Mapping[str, WmsSource], batch: Mapping[str, BatchSource]) -> None:
+    def __init__(
+        self,
+        wms: Mapping[str, WmsSource],
+        batch: Mapping[str, BatchSource],
+        outcomes: Mapping[str, OutcomeSource],
+    ) -> None:
+        """`outcomes` are of the batch systems that tell; no decision needs them."""
         self.wms = wms
         self.batch = batch
+        self.outcomes = outcomes
 
     def remember(self, settings: Settings, now: float) -> None:
         """Keep what facts may still need of the batch systems' answers."""

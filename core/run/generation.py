@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.model.answers import BatchAnswer, WmsAnswer
+from core.model.answers import BatchAnswer, OutcomeAnswer, WmsAnswer
 from core.model.facts import Fact
+from core.model.plugin import Batch
 from core.run.facts import BatchSource, Sources, WmsSource
+from core.run.outcomes import OutcomeSource
 from core.run.source import Source
 from core.run.submission import Submitter
 from core.run.worker import Worker
@@ -74,6 +76,21 @@ def batch_source(table: BatchTable, factory: str, instance: str) -> BatchSource:
     )
     question = {"factory": factory, "instance": instance}
     return BatchSource(Source(worker, table.timing, BatchAnswer, lambda: question))
+
+
+def outcome_source(table: BatchTable, factory: str, instance: str) -> OutcomeSource | None:
+    """Make the source of what became of pilots; None if the batch system does not tell."""
+    if plugin_class("batch", table.plugin).ended is Batch.ended:
+        return None
+    worker = Worker(
+        f"outcomes {table.name}",
+        "outcomes",
+        {"plugin": table.plugin, "params": table.params.model_dump(mode="json")},
+    )
+    question = {"factory": factory, "instance": instance}
+    return OutcomeSource(
+        Source(worker, table.outcomes, OutcomeAnswer, lambda: question, upkeep=False)
+    )
 
 
 def submit_worker(table: BatchTable, plugin: str, state: Path, epoch: int) -> Worker:

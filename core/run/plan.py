@@ -124,7 +124,7 @@ class Plan:
                 async with anyio.create_task_group() as tasks:
                     for each in asked:
                         tasks.start_soon(each.source.poll)
-            yield Sources(wms, batch)
+            yield Sources(wms, batch, {})
         finally:
             for worker in (
                 *(b.source.worker for b in batch.values()),

@@ -9,12 +9,14 @@ from typing import Any
 
 from core.decision.chain import Bound, Link, Stop
 from core.decision.queues import Due, decide_all
-from core.model.answers import WmsQuery
+from core.model.answers import OutcomeAnswer, WmsQuery
 from core.model.errors import SubmitRefused
 from core.model.facts import Facts, Totals
 from core.model.plugin import Batch, Sched, Submit, Wms
 from core.model.submission import Found, IntentState, PilotJob
+from core.run.last_hour import HOUR_S, LastHour
 from core.settings.registry import plugin_class
+from core.state import clock
 from core.state.ledger import LedgerReader
 from core.state.lock import open_submit_lock, share_submit_lock
 
@@ -47,6 +49,21 @@ class BatchRole:
 
     def upkeep(self) -> list[str]:
         return [str(line) for line in self._batch.upkeep()]
+
+
+class OutcomesRole:
+    """Asks a batch system how pilots ended, and counts the last hour."""
+
+    def __init__(self, plugin: str, params: Json) -> None:
+        kind: type[Batch[Any]] = plugin_class("batch", plugin)
+        self._batch = kind(kind.params.model_validate(params))
+        self._hour = LastHour()
+
+    def poll(self, factory: str, instance: str) -> Json:
+        now = clock.wall()
+        told = self._batch.ended(factory, instance, now - HOUR_S)
+        counts = self._hour.take(told.pilots, now)
+        return OutcomeAnswer(counts=counts, note=told.note).model_dump(mode="json")
 
 
 class SubmitRole:
@@ -123,6 +140,7 @@ class DecideRole:
 ROLES: dict[str, Callable[..., object]] = {
     "wms": WmsRole,
     "batch": BatchRole,
+    "outcomes": OutcomesRole,
     "submit": SubmitRole,
     "decide": DecideRole,
 }

@@ -1,6 +1,6 @@
 """The rows of the board: each queue's facts as of now, its state in one word, and why."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from core.decision.chain import Stop
 from core.model.answers import BatchCount
@@ -52,12 +52,15 @@ def _row(
         reason = f"{count.held} held: {count.hold_reason or 'the batch system does not say why'}"
     elif state == "ok" and facts.wms.note:
         reason = facts.wms.note
+    done, failed = _outcomes(generation, [queue.batch], queue.name, now)
     return Row(
         name=queue.name,
         state=state,
         reason=reason,
         facts=facts,
         leaving=count.leaving if fresh else None,
+        done=done,
+        failed=failed,
         hold_reason=count.hold_reason if fresh else "",
         wms_at=demand.ended if demand else None,
         batch_at=counted.ended if counted else None,
@@ -131,7 +134,24 @@ def _draining(generation: Generation, now: float) -> Iterator[Row]:
             if count.queue not in known and count.pending + count.running + count.held:
                 left.setdefault(count.queue, []).append((name, batch, count))
     for queue, places in left.items():
-        yield _left(queue, *zip(*places, strict=True))
+        batches, sources, counts = zip(*places, strict=True)
+        outcomes = _outcomes(generation, batches, queue, now)
+        yield _left(queue, batches, sources, counts, outcomes)
+
+
+def _outcomes(
+    generation: Generation, batches: Iterable[str], queue: str, now: float
+) -> tuple[int | None, int | None]:
+    """Return how many pilots were done and failed in the last hour; a part alone would lie."""
+    done = failed = 0
+    for batch in batches:
+        source = generation.sources.outcomes.get(batch)
+        count = source.count(queue, now) if source else None
+        if count is None:
+            return None, None
+        done += count.done
+        failed += count.failed
+    return done, failed
 
 
 def _left(
@@ -139,6 +159,7 @@ def _left(
     batches: Sequence[str],
     sources: Sequence[BatchSource],
     counts: Sequence[BatchCount],
+    outcomes: tuple[int | None, int | None],
 ) -> Row:
     """Return the row of a queue that left the settings, with its pilots on all batch systems."""
     pending = sum(c.pending for c in counts)
@@ -154,6 +175,8 @@ def _left(
             batch=BatchFacts(pending=pending, held=held, running=running),
         ),
         leaving=sum(c.leaving for c in counts),
+        done=outcomes[0],
+        failed=outcomes[1],
         hold_reason=next((c.hold_reason for c in counts if c.hold_reason), ""),
         wms_at=None,
         batch_at=min(p.ended for p in polled),

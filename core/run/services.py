@@ -15,6 +15,7 @@ from core.run.generation import (
     Generation,
     SubmitterKey,
     batch_source,
+    outcome_source,
     render_wrappers,
     submit_worker,
     submitter_keys,
@@ -22,6 +23,7 @@ from core.run.generation import (
 )
 from core.run.lookup import Lookup
 from core.run.opening import State
+from core.run.outcomes import OutcomeSource
 from core.run.outstanding import Outstanding
 from core.run.submission import Submitter
 from core.run.views import SourceStatus
@@ -46,7 +48,7 @@ class Services:
         news: Callable[[], None],
     ) -> None:
         """`news` hears whenever a source has answered or a submission has ended."""
-        self.generation = Generation(settings, Sources({}, {}), {}, render_wrappers(settings))
+        self.generation = Generation(settings, Sources({}, {}, {}), {}, render_wrappers(settings))
         self._state = state
         self._outstanding = outstanding
         self._writer = writer
@@ -69,15 +71,18 @@ class Services:
         batch = {n: self._batch(t, settings) for n, t in settings.batch.items()}
         counted = [b.source.polled for b in batch.values()]
         wms = {n: self._wms(t, counted) for n, t in settings.wms.items()}
+        told = {n: self._outcomes(t, settings) for n, t in settings.batch.items()}
+        outcomes = {n: source for n, source in told.items() if source is not None}
         submitters = {key: self._submitter(key, settings) for key in self._keys(settings)}
-        self.generation = Generation(settings, Sources(wms, batch), submitters, wrappers)
+        sources = Sources(wms, batch, outcomes)
+        self.generation = Generation(settings, sources, submitters, wrappers)
         for key, submitter in old.submitters.items():
             if submitters.get(key) is not submitter:
                 submitter.stop()
         for name, source in wms.items():
             if _queries(settings, name) - _queries(old.settings, name):
                 source.source.poll_soon()  # a new queue need not wait for the period to end
-        kept = {id(source) for source in self._sources()}
+        kept = {id(source) for source in (*self._sources(), *outcomes.values())}
         for gone in self._polling.keys() - kept:
             self._polling.pop(gone).cancel()
 
@@ -161,11 +166,16 @@ class Services:
         return [
             *(_status("wms", settings.wms[n], s, now) for n, s in sources.wms.items()),
             *(_status("batch", settings.batch[n], s, now) for n, s in sources.batch.items()),
+            *(
+                _status("outcomes", settings.batch[n], s, now, note=_note(s))
+                for n, s in sources.outcomes.items()
+            ),
         ]
 
     # -- one of each -------------------------------------------------------------------------
 
     def _sources(self) -> list[WmsSource | BatchSource]:
+        """Return the sources that decisions are made from."""
         sources = self.generation.sources
         return [*sources.wms.values(), *sources.batch.values()]
 
@@ -184,6 +194,15 @@ class Services:
         self._begin_to_poll(source, [], answered)
         return source
 
+    def _outcomes(self, table: BatchTable, settings: Settings) -> OutcomeSource | None:
+        old = self.generation
+        if table.name in old.sources.outcomes and old.settings.batch[table.name] == table:
+            return old.sources.outcomes[table.name]
+        source = outcome_source(table, settings.factory.name, self._state.instance)
+        if source is not None:
+            self._begin_to_poll(source, [], self._news)
+        return source
+
     def _wms(self, table: WmsTable, counted: Sequence[anyio.Event]) -> WmsSource:
         old = self.generation
         if table.name in old.sources.wms and old.settings.wms[table.name] == table:
@@ -194,7 +213,7 @@ class Services:
 
     def _begin_to_poll(
         self,
-        source: WmsSource | BatchSource,
+        source: WmsSource | BatchSource | OutcomeSource,
         first: Sequence[anyio.Event],
         answered: Callable[[], None],
     ) -> None:
@@ -260,10 +279,11 @@ def _queries(settings: Settings, wms: str) -> set[WmsQuery]:
 
 
 def _status(
-    kind: Literal["wms", "batch"],
+    kind: Literal["wms", "batch", "outcomes"],
     table: WmsTable | BatchTable,
-    polled: WmsSource | BatchSource,
+    polled: WmsSource | BatchSource | OutcomeSource,
     now: float,
+    note: str = "",
 ) -> SourceStatus:
     source = polled.source
     last = source.last
@@ -274,8 +294,13 @@ def _status(
         state=source.state(now),
         age_s=None if last is None else round(now - last.ended, 1),
         took_s=None if last is None else round(last.ended - last.began, 3),
-        problem=source.problem(now) or source.error,
+        problem=source.problem(now) or source.error or note or None,
     )
+
+
+def _note(outcomes: OutcomeSource) -> str:
+    last = outcomes.source.last
+    return last.answer.note if last else ""
 
 
 def _alive(source: BatchSource, since: float) -> bool:

@@ -38,12 +38,15 @@ class Source(Generic[A]):
         timing: SourceTiming,
         answer: type[A],
         question: Callable[[], dict[str, Any]],
+        *,
+        upkeep: bool = True,
     ) -> None:
-        """`question` gives the arguments of the next poll."""
+        """`question` gives the arguments of the next poll; `upkeep` comes before each."""
         self.worker = worker
         self.timing = timing
         self._answer = answer
         self._question = question
+        self._upkeep = upkeep
         self.last: Polled[A] | None = None
         self.error: str | None = None
         self.polled = anyio.Event()
@@ -80,7 +83,8 @@ class Source(Generic[A]):
             while True:
                 started = clock.boottime()
                 self._now = anyio.Event()
-                await self._keep_up()
+                if self._upkeep:
+                    await self._keep_up()
                 await self.poll()
                 answered()
                 rest = self.timing.period - (clock.boottime() - started)

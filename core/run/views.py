@@ -50,6 +50,10 @@ class QueueStatus(Frozen):
     pending: int | None = None
     running: int | None = None
     held: int | None = None
+    done: int | None = None
+    """Pilots that ended by themselves with exit code 0 in the last hour."""
+    failed: int | None = None
+    """Pilots that ended in any other way in the last hour."""
     wms: WmsView
     batch: BatchView
     decision: Decision | None = None
@@ -68,9 +72,12 @@ class QueueStatus(Frozen):
 
 
 class SourceStatus(Frozen):
-    """One WMS or batch system as its worker sees it."""
+    """One WMS or batch system as its worker sees it.
 
-    kind: Literal["wms", "batch"]
+    `outcomes` is what became of a batch system's pilots: no queue is blind without it.
+    """
+
+    kind: Literal["wms", "batch", "outcomes"]
     name: str
     plugin: str
     state: SourceState

@@ -66,6 +66,8 @@ class BatchTable(Frozen):
     plugin: str
     params: Params
     timing: SourceTiming
+    outcomes: SourceTiming
+    """Of the polls for pilots that ended."""
     submit_deadline: PositiveSeconds = 60.0
 
 

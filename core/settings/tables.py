@@ -41,6 +41,7 @@ class _BatchKeys(Frozen):
     deadline: PositiveSeconds = 20.0
     max_age: PositiveSeconds | None = None
     submit_deadline: PositiveSeconds = 60.0
+    outcomes_period: PositiveSeconds = 60.0
 
 
 class _ConfigKeys(Frozen):
@@ -109,6 +110,12 @@ def batch_tables(source: Source, raw: Mapping[str, Any]) -> dict[str, BatchTable
             plugin=plugin,
             params=params,
             timing=timing,
+            outcomes=SourceTiming(
+                period=keys.outcomes_period,
+                # Nobody waits for these, and the first of them reads an hour back.
+                deadline=max(keys.deadline, keys.outcomes_period),
+                max_age=max(max_age, 3 * keys.outcomes_period),
+            ),
             submit_deadline=keys.submit_deadline,
         )
     return tables

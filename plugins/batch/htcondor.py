@@ -2,11 +2,12 @@
 
 from collections import Counter, defaultdict
 
-from core.model.answers import BatchAnswer, BatchCount
+from core.model.answers import BatchAnswer, BatchCount, EndedAnswer
 from core.model.errors import SourceError
 from core.model.plugin import Batch
 from plugins.condor import query
 from plugins.condor.connection import Pool
+from plugins.condor.ended import EndedJobs
 from plugins.condor.params import HtcondorParams
 from plugins.condor.query import Ad, count_by, number, text
 
@@ -37,6 +38,7 @@ class HtcondorBatch(Batch[HtcondorParams]):
     def __init__(self, params: HtcondorParams) -> None:
         super().__init__(params)
         self._pool = Pool(params)
+        self._ended = EndedJobs(self._pool)
 
     def poll(self, factory: str, instance: str) -> BatchAnswer:
         schedd, groups = count_by(
@@ -66,6 +68,9 @@ class HtcondorBatch(Batch[HtcondorParams]):
             ),
             foreign=tuple(sorted(foreign)),
         )
+
+    def ended(self, factory: str, instance: str, since: float) -> EndedAnswer:
+        return self._ended.since(factory, instance, since)
 
     def _hold_reasons(self, schedd: str, factory: str) -> dict[str, str]:
         """Return a reason for each queue that is among the first held jobs."""

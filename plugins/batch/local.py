@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator
 
-from core.model.answers import BatchAnswer, BatchCount
+from core.model.answers import BatchAnswer, BatchCount, EndedAnswer
 from core.model.plugin import Batch, Params
 from core.settings.duration import seconds
 from plugins.local import ended, pilots, starter
@@ -74,6 +74,9 @@ class LocalBatch(Batch[LocalParams]):
             ),
             foreign=tuple(sorted(foreign)),
         )
+
+    def ended(self, factory: str, instance: str, since: float) -> EndedAnswer:
+        return EndedAnswer(ended.since(self.settings.path, factory, instance, since))
 
     def upkeep(self) -> list[str]:
         """Start waiting pilots up to the slots, file away what ended, delete what is old."""

@@ -76,18 +76,25 @@ def ended(pool: Pool, schedd: str, where: Mapping[str, str], since: float) -> li
     `TotalSubmitProcs` is there as in the queue. Raise SourceError for no answer.
     """
     constraint = matching(where)
-    # Read from the latest back to the first that ended before. Only a pilot that ended by itself
-    # may be that one: others may stand in the queue for days after their end, and are written
-    # with that old date when they leave.
-    until = (
-        "APFSubmission =!= undefined && JobStatus == 4"
-        f" && EnteredCurrentStatus < {int(since) - _MARGIN_S}"
-    )
+    until = long_before(since)
     ads: list[Ad] = pool.ask(
         schedd, lambda schedd: schedd.history(constraint, list(_CLUSTER), -1, until)
     )[1]
     # A schedd that was killed may have written a job twice.
     return list({number(ad, "ClusterId"): ad for ad in ads}.values())
+
+
+def long_before(since: float) -> str:
+    """Return the constraint on a job in the history that no job is behind that ended after `since`.
+
+    The history is read from the latest back to there.
+    """
+    # Only a pilot that ended by itself may be that one: others may stand in the queue for days
+    # after their end, and are written with that old date when they leave.
+    return (
+        "(APFSubmission =!= undefined && JobStatus == 4"
+        f" && EnteredCurrentStatus < {int(since) - _MARGIN_S})"
+    )
 
 
 def matching(where: Mapping[str, str]) -> str:

@@ -3,11 +3,13 @@
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from core.model.answers import Ended
 from core.model.text import clean
 from plugins.local import pilots
-from plugins.local.pilots import State
+from plugins.local.pilots import State, Submission
 
 DRAFT_AGE = 86400.0
 """Seconds after which the draft of a submission was surely given up."""
@@ -40,6 +42,32 @@ def _mark_lost(pilot: Path) -> bool:
             return False
         pilots.put(pilot / pilots.EXIT, "lost\n")
         return True
+
+
+def since(path: Path, factory: str, instance: str, since: float) -> Iterator[Ended]:
+    """Yield the pilots of a factory that ended after Unix time `since`.
+
+    One that is filed away meanwhile may be told twice. Raise SourceError as `pilots.live` does.
+    """
+    for submission in pilots.live(path):
+        yield from _pilots(submission, factory, instance, since)
+    # After those that live: what ends between the two looks is moved from the first to the second.
+    for submission in pilots.live(folder(path), since):
+        yield from _pilots(submission, factory, instance, since)
+
+
+def _pilots(submission: Submission, factory: str, instance: str, since: float) -> Iterator[Ended]:
+    job = submission.job
+    if (job.factory, job.instance) != (factory, instance):
+        return
+    for number, pilot in enumerate(submission.pilots()):
+        try:
+            with (pilot / pilots.EXIT).open("rb") as file:
+                said, at = file.read(16), os.fstat(file.fileno()).st_mtime
+        except FileNotFoundError:
+            continue  # it lives, or was filed away meanwhile
+        if at > since:
+            yield Ended(f"{job.submission}.{number}", job.queue, at, said == b"0\n")
 
 
 def delete_old(path: Path, keep: float) -> list[str]:

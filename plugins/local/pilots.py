@@ -60,9 +60,10 @@ def make(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def live(path: Path) -> Iterator[Submission]:
+def live(path: Path, since: float = 0.0) -> Iterator[Submission]:
     """Yield what `path` holds, in no order; a folder that is not there yet holds nothing.
 
+    A submission whose folder has not changed after Unix time `since` is left out.
     Raise SourceError if the folder, or a description in it, cannot be trusted or read.
     """
     try:
@@ -74,9 +75,17 @@ def live(path: Path) -> Iterator[Submission]:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
     for name in filter(_is_uuid, names):
-        submission = find(path, name)
+        submission = find(path, name) if _changed(path / name) > since else None
         if submission is not None:
             yield submission
+
+
+def _changed(folder: Path) -> float:
+    """Return when a folder has changed, Unix time; 0 if it is not there any more."""
+    try:
+        return folder.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def find(path: Path, submission: str) -> Submission | None:

@@ -41,6 +41,16 @@ def factory(name: str = "cern-01", boot: str = "boot-1", **more: object) -> Fact
             SourceStatus(
                 kind="batch", name="main", plugin="htcondor", state="fresh", age_s=4.0, took_s=0.2
             ),
+            SourceStatus(
+                kind="outcomes",
+                name="main",
+                plugin="htcondor",
+                state="fresh",
+                age_s=31.0,
+                took_s=0.9,
+                problem="the history of bosco1.cern.ch begins at 11:41:02Z:"
+                " what ended before is not counted",
+            ),
         ),
     }
     return FactoryStatus.model_validate(told | more)
@@ -99,6 +109,8 @@ def queue(
         "pending": pending,
         "running": running,
         "held": held,
+        "done": None if running is None else running // 3,
+        "failed": None if running is None else held,
         "wms": WmsView(
             activated=activated,
             running=running,
@@ -128,7 +140,7 @@ def queue(
 def small() -> list[QueueStatus]:
     """One queue for each state."""
     return [
-        queue("CERN-PROD_MCORE", 1220, 93, 9812),
+        queue("CERN-PROD_MCORE", 1220, 93, 9812, failed=41),
         queue("CERN-PROD_SCORE", 640, 596, 22104, held=3),
         queue("BNL_PROD-gridgk01", 4, 4, 310),
         queue(
@@ -152,7 +164,8 @@ def small() -> list[QueueStatus]:
               reason="43 pilots are left; drain set by rs: site closes"),
         queue("RAL-LCG2_OLD", 0, 0, 0, state="drained",
               reason="no pilots are left; drain set by rs: site closed"),
-        queue("TRIUMF_TEST", 3, 1, 2, state="error", reason="step scale raised ValueError: factor"),
+        queue("TRIUMF_TEST", 3, 1, 2, state="error", reason="step scale raised ValueError: factor",
+              done=0, failed=2),
         queue("TRIUMF_NEW", None, state="blind", reason="the WMS does not know TRIUMF_NEW",
               decision=None, decided_age_s=None, cycle=None),
     ]  # fmt: skip

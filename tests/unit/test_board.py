@@ -21,6 +21,8 @@ def row(
         ),
         hold_reason="",
         leaving=None,
+        done=None,
+        failed=None,
         wms_at=None,
         batch_at=batch_at,
         decision=None,

@@ -90,7 +90,9 @@ class Polls:
         timing = SourceTiming(period=30.0, deadline=20.0, max_age=max_age)
         wms = WmsTable(name="panda", plugin="tally", params=NoParams(), timing=timing, lag=lag)
         batch = {
-            name: BatchTable(name=name, plugin="local", params=NoParams(), timing=timing)
+            name: BatchTable(
+                name=name, plugin="local", params=NoParams(), timing=timing, outcomes=timing
+            )
             for name in batches
         }
         self.settings = Settings(
@@ -108,7 +110,7 @@ class Polls:
             for name in batch
         }
         counted = {name: BatchSource(source) for name, source in self.main.items()}
-        self.sources = Sources({"panda": WmsSource(demand, lag)}, counted)
+        self.sources = Sources({"panda": WmsSource(demand, lag)}, counted, {})
         self.outstanding = Outstanding([])
 
     def wms(self, began: float, activated: int | None, took: float = 0.0, **other: Any) -> None:

@@ -47,6 +47,8 @@ class Totals(Painted, Widget):
             Sum(3, "running", "run", words.total(q.running for q in shown)),
             Sum(6, "held", "held", words.total(q.held for q in shown)),
             Sum(7, "submitted last pass", "sub", "0" if submitted == "0" else f"+{submitted}"),
+            Sum(11, "done/h", "done/h", words.total(q.done for q in shown)),
+            Sum(10, "failed/h", "fail/h", words.total(q.failed for q in shown)),
         )
         self.refresh()
 
