@@ -139,7 +139,9 @@ def test_status_has_every_queue_with_its_numbers(factory: Running) -> None:
     assert {(s.kind, s.name, s.state) for s in status.factory.sources} == {
         ("wms", "jobs", "fresh"),
         ("batch", "here", "fresh"),
+        ("outcomes", "here", "fresh"),
     }
+    assert (sleeping.done, sleeping.failed) == (0, 0)
 
 
 def test_a_queue_is_told_whole(factory: Running) -> None:

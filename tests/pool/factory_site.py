@@ -60,6 +60,7 @@ period = 0.5
 deadline = {deadline}
 max_age = {max_age}
 submit_deadline = {submit_deadline}
+outcomes_period = {outcomes_period}
 """
 
 
@@ -78,6 +79,7 @@ class PoolSite(Site):
         deadline: float = 5.0,
         max_age: float = 8.0,
         submit_deadline: float = 10.0,
+        outcomes_period: float = 60.0,
     ) -> None:
         self.pool = pool
         self.name = name or f"f-{uuid.uuid4().hex[:8]}"
@@ -90,6 +92,7 @@ class PoolSite(Site):
                 deadline=deadline,
                 max_age=max_age,
                 submit_deadline=submit_deadline,
+                outcomes_period=outcomes_period,
             )
             for batch, schedd in zip(("first", "second"), pool.schedds, strict=True)
         )

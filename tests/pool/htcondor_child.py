@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from core.model.answers import BatchAnswer
+from core.model.answers import BatchAnswer, OutcomeAnswer
 from core.model.submission import Found, PilotJob, Submitted
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ class Child:
     def __init__(
         self, kind: str, table: Mapping[str, Any], environ: Mapping[str, str] | None = None
     ) -> None:
-        """`kind` is batch or submit, `table` is `[batch.X]`."""
+        """`kind` is batch, submit or outcomes, `table` is `[batch.X]`."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, kind, json.dumps(table)],
             stdin=subprocess.PIPE,
@@ -85,6 +85,9 @@ class Child:
     def poll(self, factory: str, instance: str = "here") -> BatchAnswer:
         return BatchAnswer.model_validate(self.call("poll", factory, instance))
 
+    def outcomes(self, factory: str, instance: str = "here") -> OutcomeAnswer:
+        return OutcomeAnswer.model_validate(self.call("poll", factory, instance))
+
     def describe(self, job: PilotJob, **params: Any) -> str:
         return str(self.call("describe", job.model_dump(mode="json"), params))
 
@@ -107,12 +110,17 @@ class _Plugin:
     """What runs in the child: JSON in, JSON out."""
 
     def __init__(self, kind: str, table: Mapping[str, Any]) -> None:
+        from core.run.roles import OutcomesRole
         from plugins.batch.htcondor import HtcondorBatch
         from plugins.condor.params import HtcondorParams
         from plugins.submit.htcondor import HtcondorSubmit
 
         params = HtcondorParams.model_validate(table)
-        self._plugin: Any = {"batch": HtcondorBatch, "submit": HtcondorSubmit}[kind](params)
+        self._plugin: Any
+        if kind == "outcomes":  # its role counts what the plug-in tells
+            self._plugin = OutcomesRole("htcondor", table)
+        else:
+            self._plugin = {"batch": HtcondorBatch, "submit": HtcondorSubmit}[kind](params)
 
     def describe(self, job: Any, params: Any) -> Any:
         validated = self._plugin.params.model_validate(params)
@@ -135,6 +143,25 @@ class _Plugin:
         htcondor2.Schedd.query = noted
         self._plugin.poll(*args)
         return options
+
+    def records_of_poll(self, *args: Any) -> Any:
+        """Poll, and return how many records each reading of a history brought."""
+        import htcondor2
+
+        records = []
+        history = htcondor2.Schedd.history
+
+        def noted(*args: Any) -> Any:
+            ads = history(*args)
+            records.append(len(ads))
+            return ads
+
+        htcondor2.Schedd.history = noted
+        try:
+            self._plugin.poll(*args)
+        finally:
+            htcondor2.Schedd.history = history
+        return records
 
     def call(self, method: str, args: Any) -> Any:
         own = getattr(self, method, None)

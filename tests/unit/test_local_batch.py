@@ -23,6 +23,7 @@ from core.model.submission import Found, PilotJob
 from core.settings.wrappers import Library, write
 from plugins.batch.local import LocalBatch, LocalParams
 from plugins.local import ended, pilots, removal, shim, starter
+from plugins.local.pilots import State
 from plugins.submit.local import LocalSubmit
 from plugins.wms.directory import create
 
@@ -375,6 +376,41 @@ def test_other_factories_are_not_counted_and_other_instances_are_named(site: Sit
     assert answer.foreign == ("stranger",)
     assert answer.counts == (BatchCount(queue="q", pending=2),)
     assert [each.n for each in site.submit.sweep(SCHEDD, "f", "i")] == [2]
+
+
+def outcomes(site: Site, since: float = 0.0) -> list[tuple[str, bool]]:
+    """Return queue and outcome of the pilots of factory f, instance i that ended."""
+    told = site.batch.ended("f", "i", since).pilots
+    return sorted({pilot.id: (pilot.queue, pilot.done) for pilot in told}.values())
+
+
+def test_what_became_of_pilots_is_told_while_and_after_others_of_their_submission_run(
+    site: Site,
+) -> None:
+    began = time.time()
+    site.slots(5)
+    site.send(site.job("exit 0", queue="done"))
+    site.send(site.job("exit 3", queue="code"))
+    site.send(site.job("kill -9 $$", queue="signal"))
+    site.send(site.job("exit 0", queue="theirs", factory="g"))
+    site.send(site.job("exit 0", queue="twin", instance="j"))
+    mixed = site.send(site.job("[ $APF_PILOT = ${APF_PILOT%.0} ] || sleep 600", 2, queue="mixed"))
+    lost = site.send(site.job("sleep 600", queue="lost"))
+    until(lambda: pilots.state(lost / "0") is State.RUNNING)
+    site.slots(1)
+    waits = site.send(site.job("exit 0", queue="removed"))
+    told = [("code", False), ("done", True), ("mixed", True), ("signal", False)]
+    until(lambda: outcomes(site) == told)
+    removal.remove([waits / "0"])
+    os.kill(int(_text(lost / "0" / "started")), signal.SIGKILL)
+    until(lambda: pilots.state(lost / "0") is State.LOST)
+    site.batch.upkeep()  # files away what has ended
+    told = sorted([*told, ("lost", False), ("removed", False)])
+    assert outcomes(site) == told
+    assert outcomes(site, began) == told
+    assert outcomes(site, time.time() + 1) == []
+    removal.remove([mixed / "0"])
+    assert outcomes(site) == sorted([*told, ("mixed", False)])
 
 
 def test_a_look_finds_what_is_there_until_it_is_deleted_and_says_when_it_cannot_know(
