@@ -45,6 +45,7 @@ plugin = "local"
 path = "state/local"
 slots = 8
 period = "1s"
+outcomes_period = "5s"
 
 [defaults]
 wms = "files"

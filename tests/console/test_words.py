@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from apftui.console import columns, filter, format
 from apftui.console.store import Change, Link, Store
 from apftui.console.widgets.paint import Item, fit, fitted
-from core.api.models import Hello, QueueStatus, Snapshot
+from core.api.models import Hello, QueueStatus, Snapshot, SourceStatus
 from core.model.decision import Decision, TraceStep
 from tests.console import scenes
 
@@ -98,6 +98,33 @@ def test_columns_only_come_when_it_gets_wider() -> None:
         titles = {place.column.title for place in columns.layout(width, 18)}
         assert before <= titles, width
         before = titles
+
+
+def test_how_pilots_ended_has_its_columns_and_a_failure_its_ink() -> None:
+    done, failed = (
+        next(c for c in columns.COLUMNS if c.title == title) for title in ("DONE/h", "FAIL/h")
+    )
+    some = scenes.queue("some", done=12_345, failed=3)
+    none = scenes.queue("none", done=0, failed=0)
+    unknown = scenes.queue("unknown", done=None, failed=None)
+    assert [done.cell(q) for q in (some, none, unknown)] == [
+        ("12.3k", ""), ("0", "dim"), ("?", "dim"),
+    ]  # fmt: skip
+    assert [failed.cell(q) for q in (some, none, unknown)] == [
+        ("3", "warn"), ("0", "dim"), ("?", "dim"),
+    ]  # fmt: skip
+    keys = {q.name: failed.key(q) for q in (unknown, none, some)}
+    assert columns.order(keys, failed.descending) == ["some", "none", "unknown"]
+
+
+def test_a_batch_system_that_does_not_answer_is_one_alarm_and_not_two() -> None:
+    told = [
+        SourceStatus(kind=kind, name="main", plugin="htcondor", state="failed", problem="down")
+        for kind in ("batch", "outcomes")
+    ]
+    store = Store()
+    store.apply(page(factory=scenes.factory(sources=told)), 1.0)
+    assert store.alarms() == ("batch main failed: down",)
 
 
 def test_unknown_sorts_last_in_either_direction() -> None:
