@@ -55,13 +55,13 @@ class EndedJobs:
             return listed, schedd.history(mine, _WANTED, -1, until)
 
         schedd, (listed, gone) = self._pool.ask(None, question)
-        found = list(_ended(gone))
+        found = list(ends(gone))
         if self._asked is None:
             self._begins = self._beginning(found, since)
         if gone:
             self._newest = text(gone[0], "GlobalJobId") or self._newest
         self._asked = asked
-        return EndedAnswer([*_ended(listed), *found], self._note(schedd, since))
+        return EndedAnswer([*ends(listed), *found], self._note(schedd, since))
 
     def _beginning(self, found: list[Ended], since: float) -> float | None:
         """Return the end of the first of the jobs `found` in the history; None if it has older.
@@ -82,13 +82,18 @@ class EndedJobs:
         return f"the history of {schedd} begins at {began}: what ended before is not counted"
 
 
-def _ended(ads: list[Ad]) -> Iterator[Ended]:
+def ends(ads: list[Ad]) -> Iterator[Ended]:
+    """Yield how each job ended. One that lost what marks it as ours is left out."""
     for ad in ads:
         job, queue = text(ad, "GlobalJobId"), text(ad, "APFQueue")
         # A job that is done may still be removed from the queue: that is no other end.
-        completed = ad.get("CompletionDate")
-        at = completed or ad.get("EnteredCurrentStatus")
-        if job is None or queue is None or not isinstance(at, int):
-            continue  # it lost what marks it as ours: the counts say so
-        by_itself = bool(completed) and ad.get("ExitBySignal") is not True
-        yield Ended(job, queue, float(at), by_itself and ad.get("ExitCode") == 0)
+        completed = _time(ad, "CompletionDate")
+        at = completed or _time(ad, "EnteredCurrentStatus")
+        if job is not None and queue is not None and at is not None:
+            by_itself = completed is not None and ad.get("ExitBySignal") is not True
+            yield Ended(job, queue, at, by_itself and ad.get("ExitCode") == 0)
+
+
+def _time(ad: Ad, attribute: str) -> float | None:
+    value = ad.get(attribute)
+    return float(value) if isinstance(value, int) and value > 0 else None
