@@ -330,6 +330,20 @@ class Running:
             "POST", "/v1/changes", ChangeRequest(changes=(one,), **more).model_dump(mode="json")
         )
 
+    def quiet(self, seconds: float = 30.0) -> None:
+        """Pause all queues, and wait until none has a pilot."""
+        for queue in self.status().queues:
+            assert self.change(queue.name, "paused", True)[0] == 200
+        self.settled()
+        cycle = self.status().factory.cycle + 3
+        self.until(
+            lambda s: (
+                s.factory.cycle >= cycle
+                and all(q.pending == q.running == q.batch.in_flight == 0 for q in s.queues)
+            ),
+            seconds,
+        )
+
     def until(self, true: Callable[[Status], bool], seconds: float = 15.0) -> Status:
         """Wait until the status is so, and return it; fail with the last one."""
         end = time.monotonic() + seconds

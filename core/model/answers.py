@@ -67,7 +67,8 @@ class Ended(NamedTuple):
     """A pilot that ended, whatever the reason."""
 
     id: str
-    """The batch system's own, never used twice: a pilot may be told any number of times."""
+    """The batch system's own, never used twice. A pilot may be told more than once: the last word
+    counts."""
     queue: str
     at: float
     """When it ended, Unix time."""

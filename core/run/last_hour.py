@@ -17,13 +17,13 @@ class LastHour:
     def take(self, pilots: Iterable[Ended], now: float) -> tuple[OutcomeCount, ...]:
         """Add what ended, forget what is over an hour old by Unix time `now`; return the counts.
 
-        The first word on a pilot stands: one that was done may still be removed from a queue.
+        The last word on a pilot counts: the first may have been told as it just ended.
         """
         since = now - HOUR_S
         kept = {one.id: one for one in self._ended.values() if one.at > since}
         for one in pilots:
             if one.at > since:
-                kept.setdefault(one.id, one)
+                kept[one.id] = one
         self._ended = kept
         done = Counter(one.queue for one in kept.values() if one.done)
         failed = Counter(one.queue for one in kept.values() if not one.done)

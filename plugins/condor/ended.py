@@ -15,6 +15,7 @@ _WANTED = [
     "EnteredCurrentStatus",
     "ExitBySignal",
     "ExitCode",
+    "JobStatus",
 ]
 _OVERLAP_S = 60
 
@@ -86,12 +87,14 @@ def ends(ads: list[Ad]) -> Iterator[Ended]:
     """Yield how each job ended. One that lost what marks it as ours is left out."""
     for ad in ads:
         job, queue = text(ad, "GlobalJobId"), text(ad, "APFQueue")
-        # A job that is done may still be removed from the queue: that is no other end.
+        # A job that completed may still be removed from the queue: that is no other end. And for
+        # a moment it is complete (4) without a date.
         completed = _time(ad, "CompletionDate")
         at = completed or _time(ad, "EnteredCurrentStatus")
         if job is not None and queue is not None and at is not None:
-            by_itself = completed is not None and ad.get("ExitBySignal") is not True
-            yield Ended(job, queue, at, by_itself and ad.get("ExitCode") == 0)
+            by_itself = completed is not None or ad.get("JobStatus") == 4
+            well = ad.get("ExitCode") == 0 and ad.get("ExitBySignal") is not True
+            yield Ended(job, queue, at, by_itself and well)
 
 
 def _time(ad: Ad, attribute: str) -> float | None:

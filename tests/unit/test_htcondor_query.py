@@ -44,6 +44,9 @@ def test_a_condition_on_what_is_no_attribute_is_refused(attribute: str) -> None:
         # It has run twice, and what it left the first time stands there still.
         ({"CompletionDate": 70, "ExitCode": 0, "ExitBySignal": True}, 70, False),
         ({"CompletionDate": 70}, 70, False),
+        ({"CompletionDate": 70, "JobStatus": 3, "ExitCode": 0}, 70, True),
+        ({"JobStatus": 4, "ExitCode": 0}, 90, True),
+        ({"JobStatus": 3, "ExitCode": 0}, 90, False),
         ({"CompletionDate": 0, "ExitCode": 0}, 90, False),
         ({"CompletionDate": object(), "ExitCode": 0}, 90, False),
         ({}, 90, False),
