@@ -41,10 +41,11 @@ def test_steps_of_the_chain_and_what_they_say_of_themselves(factory: Running) ->
     told = asked(factory, "Q", "R")
     q, r = told.queues
     keys = [p.key for p in q.values]
-    assert keys[:4] == ["paused", "chain", "sched.ready.offset", "sched.max-pending.maximum"]
+    steps = ["sched.ready.offset", "sched.max-pending.maximum"]
+    assert keys[:5] == ["paused", "drain", "chain", *steps]
     assert not any(key.startswith("sched.scale") for key in keys), "not in its chain"
     assert "sched.scale.factor" in [p.key for p in r.values]
-    maximum = q.values[3]
+    maximum = q.values[4]
     assert (maximum.value, maximum.layer, maximum.default) == (100, "defaults", 100)
     assert told.forms[maximum.form] == {
         "type": "integer",
