@@ -21,7 +21,7 @@ def effect(told: Effect) -> str:
         words += f": {told.after.blind_because or 'a needed number is unknown'}"
     elif told.after.bound_by:
         words += f", bound by {told.after.bound_by}"
-    return words if told.due else f"{words}; once its pilots are counted again"
+    return words if told.due else f"{words}; after the next count of pilots"
 
 
 def change(told: ValueChange) -> str:

@@ -34,6 +34,7 @@ from core.api.client import Client
 from core.api.models import Action, QueueStatus
 from core.model.errors import ApftuiError, Stale
 
+FOCUS = ("app.focus_next", "app.focus_previous")
 MESSAGE_S = 10.0
 """How long the outcome of a command stays."""
 LAST_WORDS_S = 3
@@ -87,12 +88,19 @@ class ConsoleApp(App[None], inherit_bindings=False):
         Textual sends a key through the widgets first. Over a slow line several come together:
         `/p` would open a filter and pause a queue, for `p` was on its way before the filter was.
         """
-        if isinstance(event, events.Key) and not isinstance(self.focused, Input):
+        if isinstance(event, events.Key) and not event.is_forwarded:
             active = self.screen.active_bindings.get(event.key)
-            if active is not None and active.enabled and not event.is_forwarded:
+            if active is not None and active.enabled and self._at_once(active.binding.action):
                 await self.run_action(active.binding.action, active.node)
                 return
         await super().on_event(event)
+
+    def _at_once(self, action: str) -> bool:
+        """An entry has letters on their way to it: what they are for comes after them.
+
+        But the letters after a tab are for the next one.
+        """
+        return not isinstance(self.focused, Input) or action in FOCUS
 
     def on_mount(self) -> None:
         self.overview = Overview(self)
