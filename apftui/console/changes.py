@@ -1,6 +1,6 @@
 """What the console asks the factory to change, and what it asks the operator before."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from apftui import effects
 from apftui.console import format as words
@@ -23,6 +23,9 @@ from core.api.models import (
 
 REASON = "reason, kept in the list of actions"
 Changes = tuple[Change, ...]
+
+_PAGE = 40
+"""Queues in one answer."""
 
 
 def question(command: Command, queues: Sequence[QueueStatus]) -> Question:
@@ -65,13 +68,16 @@ async def change(factory: Client, changes: Changes, answer: Answer, done: str) -
 async def preview(factory: Client, changes: Changes) -> Preview:
     """Ask what the next pass would make of changes."""
     request = ChangeRequest(changes=changes)
-    return await factory.post("/v1/preview", request, Preview, deadline=PREVIEW_S)
+    return await factory.post(f"/v1/preview?most={_PAGE}", request, Preview, deadline=PREVIEW_S)
 
 
-async def parameters(factory: Client, queues: Sequence[str], *keys: str) -> Parameters:
-    """Ask what can be set for queues."""
-    asked = ParametersRequest(queues=tuple(queues), keys=keys)
-    return await factory.post("/v1/parameters", asked, Parameters, deadline=PREVIEW_S)
+async def parameters(
+    factory: Client, queues: Sequence[str], *keys: str
+) -> AsyncIterator[Parameters]:
+    """Ask what can be set for queues, some at a time: to read many would hold up the keys."""
+    for start in range(0, len(queues), _PAGE):
+        asked = ParametersRequest(queues=tuple(queues[start : start + _PAGE]), keys=keys)
+        yield await factory.post("/v1/parameters", asked, Parameters, deadline=PREVIEW_S)
 
 
 async def undo(factory: Client, action: Action) -> Question:
@@ -82,7 +88,9 @@ async def undo(factory: Client, action: Action) -> Question:
     asked = UndoRequest(action=action.id)
 
     async def look(factory: Client) -> Preview:
-        return await factory.post("/v1/preview-undo", asked, Preview, deadline=PREVIEW_S)
+        return await factory.post(
+            f"/v1/preview-undo?most={_PAGE}", asked, Preview, deadline=PREVIEW_S
+        )
 
     told = await look(factory)
     why = f" ({action.why})" if action.why else ""
@@ -139,8 +147,9 @@ async def _drain(factory: Client, queues: Sequence[QueueStatus]) -> Changes:
 
 
 async def _resume(factory: Client, queues: Sequence[QueueStatus]) -> Changes:
-    told = await parameters(factory, [q.name for q in queues], *STOPS)
-    return ends(told, {q.name: q.revision for q in queues})
+    seen = {q.name: q.revision for q in queues}
+    pages = parameters(factory, [*seen], *STOPS)
+    return tuple([change async for page in pages for change in ends(page, seen)])
 
 
 def _set(key: str, queues: Sequence[QueueStatus]) -> Changes:
@@ -156,7 +165,7 @@ _MADE: dict[str, Callable[[Client, Sequence[QueueStatus]], Awaitable[Changes]]] 
 
 async def _preview(factory: Client, wanted: Callable[[Client], Awaitable[Changes]]) -> Preview:
     changes = await wanted(factory)
-    return await preview(factory, changes) if changes else Preview(queues=(), others=())
+    return await preview(factory, changes) if changes else Preview(queues=())
 
 
 async def _reload(factory: Client, answer: Answer) -> str:

@@ -1,6 +1,7 @@
 """The parameters of one or more queues as one table, and what the operator wants instead."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -23,7 +24,8 @@ New = Mapping[str, Any]
 """What is wanted instead, by key: values, or DEFAULT."""
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
     """One key, in all queues that have it."""
 
     key: str
@@ -36,20 +38,24 @@ class Row(NamedTuple):
         found = [of(cell) for cell in self.cells.values()]
         return found[0] if all(each == found[0] for each in found) else MIXED
 
-    @property
+    @cached_property
     def value(self) -> Any:
         return self.common(lambda p: p.value)
 
-    @property
+    @cached_property
     def default(self) -> Any:
         return self.common(lambda p: p.default)
 
-    @property
+    @cached_property
     def layer(self) -> str:
         return str(self.common(lambda p: p.layer))
 
-    @property
-    def overrides(self) -> dict[str, Override]:
+    @cached_property
+    def default_layer(self) -> str:
+        return str(self.common(lambda p: p.default_layer))
+
+    @cached_property
+    def overrides(self) -> Mapping[str, Override]:
         """Return who set it, by queue."""
         return {q: p.override for q, p in self.cells.items() if p.override is not None}
 
@@ -69,17 +75,18 @@ class Row(NamedTuple):
 class Sheet:
     """What the factory said of the parameters at one time."""
 
-    def __init__(self, told: Parameters) -> None:
-        self.queues = tuple(q.name for q in told.queues)
-        self.revisions = {q.name: q.revision for q in told.queues}
+    def __init__(self, pages: Iterable[Parameters]) -> None:
+        self.revisions: dict[str, str] = {}
         cells: dict[str, dict[str, Parameter]] = {}
-        for queue in told.queues:
-            for parameter in queue.values:
-                cells.setdefault(parameter.key, {})[queue.name] = parameter
-        self.rows = tuple(
-            Row(key, told.forms[next(iter(found.values())).form], found)
-            for key, found in cells.items()
-        )
+        forms: dict[str, Mapping[str, Any]] = {}
+        for page in pages:
+            for queue in page.queues:
+                self.revisions[queue.name] = queue.revision
+                for parameter in queue.values:
+                    cells.setdefault(parameter.key, {})[queue.name] = parameter
+                    forms.setdefault(parameter.key, page.forms[parameter.form])
+        self.queues = tuple(self.revisions)
+        self.rows = tuple(Row(key, forms[key], found) for key, found in cells.items())
 
     @cached_property
     def by_key(self) -> Mapping[str, Row]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from anyio import to_thread
+from pydantic import Field
 
 from core.api.models import (
     Action,
@@ -13,9 +14,17 @@ from core.api.models import (
     UndoRequest,
 )
 from core.api.route import Call, NoQuery, Route
+from core.model.frozen import Frozen
 from core.run.actions import action
 from core.run.changes import Wanted
+from core.run.preview import shortened
 from core.settings.parameters import Parameters, parameters
+
+
+class PreviewQuery(Frozen):
+    """How many effects at most, those that change the number of pilots most."""
+
+    most: int = Field(default=10_000, ge=0)
 
 
 async def settable(call: Call) -> Parameters:
@@ -32,9 +41,10 @@ async def settable(call: Call) -> Parameters:
 async def preview(call: Call) -> Preview:
     """Say what the next pass would decide with these changes, on what is known now."""
     body: ChangeRequest = call.body
-    return await call.factory.preview(
+    told = await call.factory.preview(
         _wanted(body.changes), by=str(call.peer), why=body.why, until=body.until
     )
+    return shortened(told, call.query.most)
 
 
 async def changes(call: Call) -> Action:
@@ -49,7 +59,8 @@ async def changes(call: Call) -> Action:
 async def preview_undo(call: Call) -> Preview:
     """Say what the next pass would decide after this undo, on what is known now."""
     body: UndoRequest = call.body
-    return await call.factory.preview_undo(body.action, by=str(call.peer), why=body.why)
+    told = await call.factory.preview_undo(body.action, by=str(call.peer), why=body.why)
+    return shortened(told, call.query.most)
 
 
 async def undo(call: Call) -> Action:
@@ -64,8 +75,8 @@ def _wanted(changes: Sequence[Change]) -> list[Wanted]:
 
 ROUTES = (
     Route("POST", "/v1/parameters", NoQuery, ParametersRequest, Parameters, settable),
-    Route("POST", "/v1/preview", NoQuery, ChangeRequest, Preview, preview),
+    Route("POST", "/v1/preview", PreviewQuery, ChangeRequest, Preview, preview),
     Route("POST", "/v1/changes", NoQuery, ChangeRequest, Action, changes),
-    Route("POST", "/v1/preview-undo", NoQuery, UndoRequest, Preview, preview_undo),
+    Route("POST", "/v1/preview-undo", PreviewQuery, UndoRequest, Preview, preview_undo),
     Route("POST", "/v1/undo", NoQuery, UndoRequest, Action, undo),
 )

@@ -72,7 +72,23 @@ class Previews:
         return Preview(
             queues=tuple(e for e in effects if e.queue in touched),
             others=tuple(e for e in effects if e.queue not in touched and _differ(e)),
+            before=sum(e.before.submit for e in effects),
+            after=sum(e.after.submit for e in effects),
         )
+
+
+def shortened(told: Preview, most: int) -> Preview:
+    """Return at most so many effects: those that change the number of pilots most."""
+    every = [*told.queues, *told.others]
+    ordered = sorted(every, key=lambda e: -abs(e.after.submit - e.before.submit))
+    kept = {e.queue for e in ordered[:most]}
+    return told.model_copy(
+        update={
+            "queues": tuple(e for e in told.queues if e.queue in kept),
+            "others": tuple(e for e in told.others if e.queue in kept),
+            "left_out": len(every) - len(kept),
+        }
+    )
 
 
 def _totals_count(*generations: Generation) -> bool:

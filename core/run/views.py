@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import NonNegativeInt
+
 from core.model.decision import Decision
 from core.model.frozen import Frozen
 from core.settings.schema import Orphan
@@ -166,5 +168,10 @@ class Preview(Frozen):
 
     queues: tuple[Effect, ...]
     """Those whose settings would change."""
-    others: tuple[Effect, ...]
+    others: tuple[Effect, ...] = ()
     """Those that would be decided otherwise all the same, through the totals."""
+    before: NonNegativeInt = 0
+    """Pilots that all of them would submit without the change."""
+    after: NonNegativeInt = 0
+    left_out: NonNegativeInt = 0
+    """Effects that were not asked for; the sums have them."""

@@ -1,6 +1,7 @@
 """Forms: what JSON Schema says of each single value of a table of parameters."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,7 +13,8 @@ Form = dict[str, Any]
 _REPLACED = ("$defs", "$ref", "anyOf", "allOf", "title")
 
 
-def forms(model: type[BaseModel]) -> dict[tuple[str, ...], Form]:
+@cache
+def forms(model: type[BaseModel]) -> Mapping[tuple[str, ...], Form]:
     """Return a form for each value that the model takes; tables in it have no form but keys.
 
     A table with keys of any name is one form of type `object`.

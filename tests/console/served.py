@@ -162,7 +162,11 @@ class Served:
             effects.append(
                 Effect(queue=name, due=True, before=now, after=now, values=tuple(changed))
             )
-        return Preview(queues=tuple(effects), others=())
+        return Preview(
+            queues=tuple(effects),
+            before=sum(e.before.submit for e in effects),
+            after=sum(e.after.submit for e in effects),
+        )
 
     async def preview_undo(self, request: web.Request) -> web.Response:
         asked = UndoRequest.model_validate_json(await request.read())

@@ -56,7 +56,8 @@ def served(*names: str) -> Served:
                 )
                 for change in asked.changes
             ),
-            others=(),
+            before=20 * len(asked.changes),
+            after=sum(number(change.value) for change in asked.changes),
         )  # fmt: skip
 
     made.previewing = preview
@@ -389,7 +390,7 @@ async def test_a_preview_that_takes_long_holds_up_no_key(socket: Path) -> None:
 
 
 def sheet(*told: Any) -> Sheet:
-    return Sheet(Parameters(queues=told, forms=scenes.FORMS, free={}))
+    return Sheet([Parameters(queues=told, forms=scenes.FORMS, free={})])
 
 
 def test_only_what_differs_is_changed() -> None:

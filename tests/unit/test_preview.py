@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from core.api.models import Change, ChangeRequest, Preview, QueueDetail, UndoRequest
+from core.api.models import Change, ChangeRequest, Effect, Preview, QueueDetail, UndoRequest
 from core.model.decision import Decision
+from core.run.preview import shortened
 from tests.running import Running, Site
 
 SETTINGS = """
@@ -283,3 +284,24 @@ def test_an_undo_has_a_preview_too(site: Site) -> None:
     assert (value.key, value.before, value.after, value.after_layer) == (
         "sched.max-pending.maximum", 25, 20, "defaults",
     )  # fmt: skip
+
+
+def test_a_preview_of_many_is_shortened_to_those_that_change_most() -> None:
+    def effect(queue: str, before: int, after: int) -> Effect:
+        return Effect(
+            queue=queue,
+            due=True,
+            before=Decision(queue=queue, submit=before),
+            after=Decision(queue=queue, submit=after),
+        )
+
+    told = Preview(
+        queues=(effect("A", 0, 1), effect("B", 9, 2), effect("C", 5, 5)),
+        others=(effect("D", 3, 0),),
+        before=17,
+        after=8,
+    )
+    short = shortened(told, 2)
+    assert ([e.queue for e in short.queues], [e.queue for e in short.others]) == (["B"], ["D"])
+    assert (short.left_out, short.before, short.after) == (2, 17, 8)
+    assert shortened(told, 4) == told

@@ -195,10 +195,13 @@ def effect_lines(told: Preview, width: int) -> list[Line]:
         return [[("Nothing would change.", "soft")]]
     if len(every) == 1:
         return pages.wrapped([("Next pass: ", "")], effects.effect(every[0]), width, _ink(every[0]))
-    more = sum(e.after.submit - e.before.submit for e in every)
+    more = told.after - told.before
     head: Line = [(f"Next pass: {more:+d} pilots", "" if more else "soft")]
     every.sort(key=lambda e: (-abs(e.after.submit - e.before.submit), e.queue))
-    return [head, *(line for e in every for line in effect_line(e, width))]
+    lines = [head, *(line for e in every for line in effect_line(e, width))]
+    if told.left_out:
+        lines.append([(f"  and {told.left_out} more", "soft")])
+    return lines
 
 
 def effect_line(told: Effect, width: int) -> list[Line]:

@@ -97,7 +97,7 @@ class ParameterScreen(ConsoleScreen):
         """Read the table anew; what is new stays. `mine`: after a change of one's own."""
         try:
             async with self.console.client() as factory:
-                sheet = Sheet(await changes.parameters(factory, self.names))
+                sheet = Sheet([p async for p in changes.parameters(factory, self.names)])
         except ApftuiError as error:
             self._problem = str(error)
             if isinstance(error, NotFound):
@@ -314,8 +314,7 @@ class ParameterScreen(ConsoleScreen):
 
 def _facts(row: Row, width: int) -> list[Line]:
     """Return what fits, what it would be, and who set it otherwise."""
-    layer = row.common(lambda p: p.default_layer)
-    told = [f"without override {text(row.default)} ({layer})"]
+    told = [f"without override {text(row.default)} ({row.default_layer})"]
     if row.span:
         told.insert(0, f"{row.span} {row.unit}".rstrip())
     lines = pages.wrapped([(" ", "")], "; ".join(told), width, "soft")

@@ -1,9 +1,12 @@
 """One line to type into. Takes nothing that a terminal could take for an order."""
 
 from textual import events
+from textual.binding import Binding
 from textual.widgets import Input
 
 _HIDDEN = r"\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+
+_EDITS = {each.action for each in Input.BINDINGS if isinstance(each, Binding)}
 
 
 class Entry(Input):
@@ -22,7 +25,7 @@ class Entry(Input):
         first, and backspace took it away again.
         """
         active = self.screen.active_bindings.get(event.key)
-        if active is not None and active.node is self:
+        if active is not None and active.node is self and active.binding.action in _EDITS:
             event.stop()
             event.prevent_default()
             await self.app.run_action(active.binding.action, self)
