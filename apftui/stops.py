@@ -1,37 +1,33 @@
-"""Operators' stops of a queue, a pause or a drain: which there are, and how to end them."""
+"""Operators' stops of a queue, a pause or a drain: how to end them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from core.api.models import Change, QueueDetail
+    from core.api.models import Change, Parameters
 
-STOPS = {"paused": "paused", "drain": "draining"}
-"""The setting, and what the queue is then called."""
-
-_OVERRIDE = "override"
-"""Layer of a value that an operator set."""
+STOPS = ("paused", "drain")
+"""The settings that stop a queue."""
+NOTHING = "nothing to resume: neither paused nor draining"
 
 
-def stops(detail: QueueDetail) -> dict[str, str]:
-    """Return what stops the queue: setting → the layer that it comes from."""
-    return {v.key: v.layer for v in detail.settings if v.key in STOPS and v.value is True}
+def ends(told: Parameters, revisions: Mapping[str, str]) -> tuple[Change, ...]:
+    """Return the changes that end all stops, made at the revisions that were seen.
 
-
-def ends(detail: QueueDetail, revision: str) -> tuple[Change, ...]:
-    """Return the changes that end all stops, made at a revision that was seen.
-
-    An operator's own is taken away; one that a settings file asks for is overridden.
+    An operator's own is taken away; one that the settings below ask for is overridden.
     """
     from core.api.models import Change
 
     return tuple(
         Change(
-            queue=detail.status.name,
-            key=key,
-            value=None if layer == _OVERRIDE else False,
-            revision=revision,
+            queue=queue.name,
+            key=stop.key,
+            value=False if stop.default else None,
+            revision=revisions[queue.name],
         )
-        for key, layer in stops(detail).items()
+        for queue in told.queues
+        for stop in queue.values
+        if stop.key in STOPS and stop.value is True
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from core.model.errors import ApftuiError
+from core.model.errors import ApftuiError, Stale
 from core.model.text import clean
 
 
@@ -91,7 +91,9 @@ class Root(Group):
         try:
             return super().invoke(ctx)
         except ApftuiError as error:
-            raise Failed(str(error)) from error
+            # What differs now, if somebody was quicker.
+            lines = (str(error), *(error.diff if isinstance(error, Stale) else ()))
+            raise Failed("\n".join(lines)) from error
         except OSError as error:
             if error.errno in (None, errno.EPIPE):  # click ends quietly when nobody reads on
                 raise

@@ -95,6 +95,11 @@ def pairs(rows: Iterable[tuple[str, str]]) -> None:
         click.echo(f"{name.ljust(width)}  {clean(text, _LONGEST)}".rstrip())
 
 
+def line(text: str) -> None:
+    """Print one line."""
+    click.echo(clean(text, _LONGEST))
+
+
 def as_json(value: Any) -> None:
     """Print JSON: models, or containers of them."""
     click.echo(json.dumps(_plain(value), indent=2))

@@ -10,28 +10,31 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from pydantic import RootModel
 from textual import events, work
 from textual.app import App
 from textual.binding import Binding
 from textual.widgets import Input
 
-from apftui.console import pages, theme
-from apftui.console.changes import DONE
+from apftui.console import changes, pages, theme
 from apftui.console.commands import Command
 from apftui.console.link import follow
 from apftui.console.palette import Commands
+from apftui.console.question import Answer, Question
 from apftui.console.screens import help as help_screen
 from apftui.console.screens.base import ConsoleScreen
 from apftui.console.screens.confirm import Confirm, Notice
 from apftui.console.screens.overview import Overview
+from apftui.console.screens.parameters import ParameterScreen
 from apftui.console.screens.queue import QueueScreen
 from apftui.console.screens.text import TextScreen
 from apftui.console.store import Change, Link, Store
 from apftui.console.widgets.paint import Line
 from core.api.client import Client
-from core.api.models import QueueStatus
+from core.api.models import Action, QueueStatus
 from core.model.errors import ApftuiError, Stale
 
+FOCUS = ("app.focus_next", "app.focus_previous")
 MESSAGE_S = 10.0
 """How long the outcome of a command stays."""
 LAST_WORDS_S = 3
@@ -85,12 +88,19 @@ class ConsoleApp(App[None], inherit_bindings=False):
         Textual sends a key through the widgets first. Over a slow line several come together:
         `/p` would open a filter and pause a queue, for `p` was on its way before the filter was.
         """
-        if isinstance(event, events.Key) and not isinstance(self.focused, Input):
+        if isinstance(event, events.Key) and not event.is_forwarded:
             active = self.screen.active_bindings.get(event.key)
-            if active is not None and active.enabled and not event.is_forwarded:
+            if active is not None and active.enabled and self._at_once(active.binding.action):
                 await self.run_action(active.binding.action, active.node)
                 return
         await super().on_event(event)
+
+    def _at_once(self, action: str) -> bool:
+        """An entry has letters on their way to it: what they are for comes after them.
+
+        But the letters after a tab are for the next one.
+        """
+        return not isinstance(self.focused, Input) or action in FOCUS
 
     def on_mount(self) -> None:
         self.overview = Overview(self)
@@ -145,29 +155,53 @@ class ConsoleApp(App[None], inherit_bindings=False):
         if command.needs == "queue" and not queues:
             self.say("no queue under the cursor", "warn")
             return
+        await self.confirm(changes.question(command, queues), self.overview.unmark)
 
-        def answered(why: str | None) -> None:
-            if why is not None:
-                self.carry_out(command, queues, why)
+    async def confirm(self, question: Question, done: Callable[[], None] = lambda: None) -> None:
+        """Ask; if the answer is yes, do it, and then call `done`."""
 
-        await self.push_screen(Confirm(command, queues), answered)
+        def answered(answer: Answer | None) -> None:
+            if answer is not None:
+                self.carry_out(question, answer, done)
+
+        await self.push_screen(Confirm(self, question), answered)
 
     @work(group="command")
-    async def carry_out(self, command: Command, queues: Sequence[QueueStatus], why: str) -> None:
+    async def carry_out(self, question: Question, answer: Answer, done: Callable[[], None]) -> None:
         """Do it at the revisions that were seen, and say what it came to."""
         if self.read_only:
             self.say(f"nothing was changed: {self.why_read_only}", "bad")
             return
         try:
             async with self.client() as factory:
-                self.say(await DONE[command.name](factory, queues, why), "good")
-        except Stale as error:
-            self.say(str(error), "bad")
-            self.push_screen(Notice(f"Nothing was changed: {error}", error.diff))
+                self.say(await question.do(factory, answer), "good")
         except ApftuiError as error:
-            self.say(str(error), "bad")
+            self.refused(error)
         else:
-            self.overview.table.mark(set())
+            done()
+
+    def refused(self, error: ApftuiError) -> None:
+        """Say what a change ran into; what differs now is to be read before going on."""
+        self.say(str(error), "bad")
+        if isinstance(error, Stale):
+            self.push_screen(Notice(f"Nothing was changed: {error}", error.diff))
+
+    @work(group="command")
+    async def undo(self) -> None:
+        """Ask whether your own last change is to be undone."""
+        you = self.store.hello.you if self.store.hello else ""
+        try:
+            async with self.client() as factory:
+                found = await factory.get("/v1/actions", RootModel[tuple[Action, ...]], limit=200)
+                action = changes.last_own(found.root, you)
+                if action is None:
+                    self.say("you have changed nothing that could be undone", "warn")
+                    return
+                question = await changes.undo(factory, action)
+        except ApftuiError as error:
+            self.refused(error)
+        else:
+            await self.confirm(question)
 
     def say(self, text: str, style: str = "") -> None:
         """Show `text` in the message line for a while."""
@@ -189,6 +223,18 @@ class ConsoleApp(App[None], inherit_bindings=False):
     async def show_queue(self, name: str) -> None:
         """Open a queue."""
         await self.push_screen(QueueScreen(self, name))
+
+    async def show_parameters(self, names: Sequence[str]) -> None:
+        """Open the parameters of queues."""
+        if names:
+            await self.push_screen(ParameterScreen(self, names))
+        else:
+            self.say("no queue under the cursor", "warn")
+
+    async def show_overview(self) -> None:
+        """Go back to the overview."""
+        while isinstance(self.screen, ConsoleScreen) and self.screen is not self.overview:
+            await self.screen.dismiss()
 
     async def show_help(self) -> None:
         """Open the help of the screen in front."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-View = Literal["overview", "queue", "page"]
+View = Literal["overview", "queue", "parameters", "page"]
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,26 @@ class Command:
     """Changes something: not in read-only mode, and only after a confirmation."""
     effect: str = ""
     """What a confirmation says will happen."""
+    done: str = ""
+    """What it says of queues to which it was done."""
+    lasting: bool = False
+    """It may end by itself, and how soon is asked."""
 
 
-SECTIONS = {"nav": "Move", "table": "Table", "queue": "Queue", "app": "Console"}
-ALL: tuple[View, ...] = ("overview", "queue", "page")
+SECTIONS = {
+    "nav": "Move",
+    "table": "Table",
+    "param": "Parameters",
+    "queue": "Queue",
+    "app": "Console",
+}
+ALL: tuple[View, ...] = ("overview", "queue", "parameters", "page")
 
 COMMANDS = (
     Command("open", "nav.open", "enter", "Open the queue under the cursor", ("overview",),
             "open", 2, needs="queue"),
-    Command("back", "nav.back", "escape,backspace,q", "Go back", ("queue", "page"), "back", 1),
+    Command("back", "nav.back", "escape,backspace,q", "Go back", ("queue", "parameters", "page"),
+            "back", 1),
     Command("up", "nav.up", "k,up", "Up", ALL),
     Command("down", "nav.down", "j,down", "Down", ALL),
     Command("top", "nav.top", "g,home", "To the first line", ALL),
@@ -65,18 +76,30 @@ COMMANDS = (
             "mark", 7, needs="queue"),
     Command("mark_all", "table.mark_all", "asterisk", "Mark all queues that the filter shows",
             ("overview",)),
+    Command("edit", "param.edit", "enter", "Type a new value for the parameter", ("parameters",),
+            "edit", 2),
+    Command("reset", "param.reset", "d", "Back to the default: take the override away",
+            ("parameters",), "default", 3),
+    Command("apply", "param.apply", "ctrl+s", "Review what is new, and apply it", ("parameters",),
+            "review & apply", 2, dangerous=True, effect="The new values count from now on."),
+    Command("parameters", "queue.parameters", "e,3", "Edit the parameters of the queue",
+            ("overview", "queue"), "edit", 6, needs="queue", bulk=True),
     Command("pause", "queue.pause", "p", "Pause: submit no new pilots", ("overview", "queue"),
             "pause", 4, needs="queue", bulk=True, dangerous=True,
-            effect="No new pilots are submitted. Pilots that wait or run are left alone."),
+            effect="No new pilots are submitted. Pilots that wait or run are left alone.",
+            done="paused", lasting=True),
     Command("drain", "queue.drain", "D", "Drain: let the queue run empty",
             ("overview", "queue"), "drain", 11, needs="queue", bulk=True, dangerous=True,
             effect="No new pilots are submitted. Those that wait or run go on; when the last has"
-                   " ended, the queue says drained."),
+                   " ended, the queue says drained.", done="draining", lasting=True),
     Command("resume", "queue.resume", "P", "Resume: end a pause or a drain", ("overview", "queue"),
             "resume", 8, needs="queue", bulk=True, dangerous=True,
-            effect="The next pass decides and submits again."),
+            effect="The next pass decides and submits again.", done="resumed"),
+    Command("undo", "queue.undo", "u", "Undo your own last change", ("overview", "queue",
+            "parameters"), "undo", 9, dangerous=True, effect="What stood before is put back."),
+    Command("overview", "nav.overview", "1", "To the overview", ("queue", "page")),
     Command("factory", "app.factory", "A", "Alarms, sources and the factory itself",
-            ("overview", "queue"), "alarms", 9),
+            ("overview", "queue", "parameters"), "alarms", 9),
     Command("reload", "app.reload", "ctrl+r", "Read the settings files again", ("overview",),
             "reload", 10, dangerous=True,
             effect="Settings that do not fit are refused whole, and those in use stay."),
@@ -84,7 +107,8 @@ COMMANDS = (
             "quit", 6),
     Command("command_palette", "app.palette", "colon", "Find a command by its name", ALL,
             "commands", -1),
-    Command("help", "app.help", "question_mark", "This help", ("overview", "queue"), "help", -2),
+    Command("help", "app.help", "question_mark", "This help",
+            ("overview", "queue", "parameters"), "help", -2),
 )  # fmt: skip
 
 BY_NAME = {command.name: command for command in COMMANDS}

@@ -10,14 +10,19 @@ from core.model.submission import Intent
 from core.run.views import (
     Action,
     BatchView,
+    Effect,
     FactoryStatus,
     PastDecision,
+    Preview,
     QueueState,
     QueueStatus,
     SourceState,
     SourceStatus,
+    ValueChange,
     WmsView,
 )
+from core.settings.overrides import Override
+from core.settings.parameters import Parameter, Parameters, QueueParameters
 from core.settings.schema import EffectiveValue, Orphan
 
 __all__ = [
@@ -26,14 +31,21 @@ __all__ = [
     "Change",
     "ChangeRequest",
     "Decision",
+    "Effect",
     "EffectiveValue",
     "FactoryStatus",
     "Hello",
     "Intent",
     "Orphan",
+    "Override",
+    "Parameter",
+    "Parameters",
+    "ParametersRequest",
     "PastDecision",
+    "Preview",
     "Problem",
     "QueueDetail",
+    "QueueParameters",
     "QueueState",
     "QueueStatus",
     "ReloadResult",
@@ -44,6 +56,7 @@ __all__ = [
     "Status",
     "StopRequest",
     "UndoRequest",
+    "ValueChange",
     "WmsView",
 ]
 
@@ -61,6 +74,8 @@ class Hello(Frozen):
     started_by: str
     name: str
     pid: int
+    you: str = ""
+    """Who asks, as the ledger will name them."""
 
 
 class Status(Frozen):
@@ -97,6 +112,13 @@ class QueueDetail(Frozen):
     """Newest first."""
     actions: tuple[Action, ...]
     """Newest first."""
+
+
+class ParametersRequest(Frozen):
+    """Of which queues the parameters are asked for; with `keys`, only these."""
+
+    queues: tuple[str, ...] = Field(min_length=1)
+    keys: tuple[str, ...] = ()
 
 
 class Change(Frozen):

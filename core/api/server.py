@@ -7,16 +7,16 @@ import socket
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiohttp import web
 from anyio import to_thread
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from core.api import changes
 from core.api.models import (
     PROTOCOL,
     Action,
-    ChangeRequest,
     Hello,
     Intent,
     Problem,
@@ -26,14 +26,14 @@ from core.api.models import (
     Snapshot,
     Status,
     StopRequest,
-    UndoRequest,
 )
 from core.api.peer import Peer, peer_of
+from core.api.route import Call, NoQuery, Route
 from core.model.errors import ApftuiError, NotFound, SettingsError, Stale, StateError
 from core.model.frozen import Frozen
 from core.model.submission import IntentState
 from core.model.text import clean
-from core.run.changes import Wanted
+from core.run.actions import action
 from core.run.explain import past_decisions
 from core.run.factory import Factory
 from core.state import clock
@@ -44,10 +44,6 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PEER = "peer"
 _PAGE = 200
 _LONGEST_WAIT_S = 60.0
-
-
-class NoQuery(Frozen):
-    """For calls without a query."""
 
 
 class SnapshotQuery(Frozen):
@@ -73,26 +69,6 @@ class ListQuery(Frozen):
     unresolved: bool = False
 
 
-class Call(NamedTuple):
-    """One request as a handler gets it."""
-
-    factory: Factory
-    peer: Peer
-    query: Any
-    body: Any
-
-
-class Route(NamedTuple):
-    """One call of the API. `answer` is a type that pydantic can dump."""
-
-    method: str
-    path: str
-    query: type[BaseModel]
-    body: type[BaseModel] | None
-    answer: Any
-    handler: Callable[[Call], Awaitable[Any]]
-
-
 async def hello(call: Call) -> Hello:
     """Say who answers."""
     status = call.factory.status()
@@ -104,6 +80,7 @@ async def hello(call: Call) -> Hello:
         started_by=status.started_by,
         name=status.name,
         pid=status.pid,
+        you=str(call.peer),
     )
 
 
@@ -151,7 +128,7 @@ async def queue(call: Call) -> QueueDetail:
             settings=settings.values if settings else (),
             decisions=tuple(past_decisions(folder, reader, query.name, query.limit)),
             intents=tuple(reader.of_queue(query.name, query.limit)),
-            actions=tuple(_action(a) for a in reader.actions(1000) if _touches(a, query.name)),
+            actions=tuple(action(a) for a in reader.actions(1000) if _touches(a, query.name)),
         )
 
     return await to_thread.run_sync(read)  # a month of days, on a disk that may be slow
@@ -168,21 +145,7 @@ async def intents(call: Call) -> tuple[Intent, ...]:
 async def actions(call: Call) -> tuple[Action, ...]:
     """List what operators did, newest first."""
     found = await to_thread.run_sync(call.factory.state.reader.actions, call.query.limit)
-    return tuple(_action(a) for a in found)
-
-
-async def changes(call: Call) -> Action:
-    """Set overrides, or take them away; all of them or none."""
-    body: ChangeRequest = call.body
-    wanted = [Wanted(c.queue, c.key, c.value, c.revision) for c in body.changes]
-    done = await call.factory.change(wanted, by=str(call.peer), why=body.why, until=body.until)
-    return _action(done)
-
-
-async def undo(call: Call) -> Action:
-    """Put back what stood before an action."""
-    body: UndoRequest = call.body
-    return _action(await call.factory.undo(body.action, by=str(call.peer), why=body.why))
+    return tuple(action(a) for a in found)
 
 
 async def resolve(call: Call) -> Intent:
@@ -213,8 +176,7 @@ ROUTES = (
     Route("GET", "/v1/queue", QueueQuery, None, QueueDetail, queue),
     Route("GET", "/v1/intents", ListQuery, None, tuple[Intent, ...], intents),
     Route("GET", "/v1/actions", ListQuery, None, tuple[Action, ...], actions),
-    Route("POST", "/v1/changes", NoQuery, ChangeRequest, Action, changes),
-    Route("POST", "/v1/undo", NoQuery, UndoRequest, Action, undo),
+    *changes.ROUTES,
     Route("POST", "/v1/resolve", NoQuery, ResolveRequest, Intent, resolve),
     Route("POST", "/v1/reload", NoQuery, None, ReloadResult, reload),
     Route("POST", "/v1/stop", NoQuery, StopRequest, Hello, stop),
@@ -370,10 +332,6 @@ def openapi() -> dict[str, Any]:
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
-
-
-def _action(row: dict[str, Any]) -> Action:
-    return Action.model_validate({k: v for k, v in row.items() if k != "before"})
 
 
 def _touches(row: dict[str, Any], queue: str) -> bool:

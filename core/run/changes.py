@@ -124,7 +124,7 @@ class Changes:
             by=by,
             why=why,
             until=None,
-            undoes=undone,
+            undoes=was["id"],
         )
 
     def propose_expiry(self, layers: Layers) -> Proposal | None:

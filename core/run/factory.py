@@ -20,13 +20,16 @@ from core.run.generation import Generation, render_wrappers
 from core.run.opening import State
 from core.run.outstanding import REMEMBERED_S, Outstanding
 from core.run.passes import Passes
+from core.run.preview import Previews
 from core.run.rows import rows
 from core.run.services import Services
 from core.run.stops import operators_stop
-from core.run.views import FactoryStatus
+from core.run.views import FactoryStatus, Preview
 from core.run.writer import Writer
 from core.settings.load import Layers, read_layers, resolve
+from core.settings.overrides import Overrides
 from core.settings.schema import QueueSettings, Settings
+from core.settings.suggest import did_you_mean
 from core.state import clock
 
 log = logging.getLogger("apftui.factory")
@@ -63,6 +66,7 @@ class Factory:
         self._passes = Passes(
             state, self._outstanding, self._writer, self._alarms, settings, self._stopped
         )
+        self._previews = Previews(self._passes)
         # A pass, a reload and a change each see settings that stand still.
         self._still = anyio.Lock()
         self._reloading = anyio.Lock()
@@ -75,6 +79,16 @@ class Factory:
     def generation(self) -> Generation:
         """The settings that run, and what runs for them."""
         return self._services.generation
+
+    @property
+    def base(self) -> Settings:
+        """The settings without overrides."""
+        return self._layers.base
+
+    @property
+    def overrides(self) -> Overrides:
+        """What operators put over them."""
+        return self._changes.overrides
 
     # -- life --------------------------------------------------------------------------------
 
@@ -109,6 +123,7 @@ class Factory:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._passes.close()
+                await self._previews.close()
                 self.state.reader.close()
                 self.state.ledger.close()
                 self.state.lock.release()
@@ -207,20 +222,38 @@ class Factory:
     ) -> dict[str, Any]:
         """Make an operator's change, seen by everybody at once. Return the action."""
         async with self._still:
-            settings = self.generation.settings
-            for one in wanted:
-                if one.queue not in settings.queues:
-                    raise NotFound(f"there is no queue {one.queue}", "see `apftui queue list`")
-            return await self._apply(
-                self._changes.propose(self._layers, settings, wanted, by=by, why=why, until=until)
-            )
+            return await self._apply(self._propose(wanted, by=by, why=why, until=until))
 
     async def undo(self, action: str, *, by: str, why: str) -> dict[str, Any]:
         """Put back what stood before an action. Return the new action."""
         async with self._still:
-            return await self._apply(
-                self._changes.propose_undo(self._layers, self.state.reader, action, by=by, why=why)
-            )
+            return await self._apply(self._propose_undo(action, by=by, why=why))
+
+    async def preview(
+        self, wanted: Sequence[Wanted], *, by: str, why: str, until: float | None
+    ) -> Preview:
+        """Return what a change would do. Raise what the change itself would raise."""
+        return await self._preview(self._propose(wanted, by=by, why=why, until=until))
+
+    async def preview_undo(self, action: str, *, by: str, why: str) -> Preview:
+        """Return what an undo would do. Raise what the undo itself would raise."""
+        return await self._preview(self._propose_undo(action, by=by, why=why))
+
+    def _propose(
+        self, wanted: Sequence[Wanted], *, by: str, why: str, until: float | None
+    ) -> Proposal:
+        settings = self.generation.settings
+        for one in wanted:
+            if one.queue not in settings.queues:
+                cure = did_you_mean(one.queue, settings.queues, "queues")
+                raise NotFound(f"there is no queue {one.queue}", cure)
+        return self._changes.propose(self._layers, settings, wanted, by=by, why=why, until=until)
+
+    def _propose_undo(self, action: str, *, by: str, why: str) -> Proposal:
+        return self._changes.propose_undo(self._layers, self.state.reader, action, by=by, why=why)
+
+    async def _preview(self, proposal: Proposal) -> Preview:
+        return await self._previews.preview(self.generation, proposal, self._stopped)
 
     async def resolve(self, submission: str, state: IntentState, *, by: str, why: str) -> Intent:
         """Take an operator's word on an intent whose batch system never answers again."""

@@ -1,10 +1,9 @@
 """The pass: decide all due queues in name order against running totals, then order pilots."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from core.decision.chain import Bound, Stop, max_submit
 from core.decision.queues import Decided
 from core.model.decision import Decision
 from core.model.errors import StateError
@@ -12,10 +11,12 @@ from core.model.facts import Facts
 from core.model.text import clean
 from core.run.decider import Decider, Question
 from core.run.generation import Generation
+from core.run.moment import Moment
 from core.run.opening import State
 from core.run.outstanding import REMEMBERED_S, Outstanding
 from core.run.pilots import pilot_job, prepare_job
-from core.run.submission import MOST_AT_ONCE, Order, Submitter, ids_for
+from core.run.stops import Stopped
+from core.run.submission import Order, ids_for
 from core.run.writer import Writer
 from core.settings.schema import QueueSettings, Settings
 from core.state import clock
@@ -46,7 +47,7 @@ class Passes:
         writer: Writer,
         alarms: dict[str, str],
         settings: Settings,
-        stopped: Callable[[QueueSettings], Stop | None],
+        stopped: Stopped,
     ) -> None:
         """`alarms` is where passes tell of a disk that takes no writes; `stopped` by operators."""
         self.cycle = 0
@@ -61,20 +62,25 @@ class Passes:
         self._decider = Decider()
         self._history = History(settings.factory.state, settings.factory.history_days)
         self._decided_on: dict[str, tuple[str, float]] = {}
+        self._ledger_down: str | None = None
 
     async def run(self, generation: Generation) -> None:
         """Decide all queues that are due, record the decisions, order the pilots."""
-        ledger_down = await self._count()
-        if ledger_down is None:
+        self._ledger_down = await self._count()
+        if self._ledger_down is None:
             # What could not be written is told until something can be, sent or not.
             for submitter in generation.submitters.values():
                 submitter.books.alarms.pop("ledger", None)
         now = clock.boottime()
         generation.sources.remember(generation.settings, now)
         self._outstanding.forget(min(now - REMEMBERED_S, generation.sources.oldest(now)))
-        questions = self._questions(generation, now, ledger_down)
-        totals = generation.sources.totals(self._outstanding, now)
-        decided = await self._decider.decide(questions, totals)
+        moment = self.moment(self._stopped)
+        every = (
+            moment.question(generation, queue)
+            for _, queue in sorted(generation.settings.queues.items())
+        )
+        questions = [question for question in every if self.due(question)]
+        decided = await self._decider.decide(questions, moment.totals(generation))
         records, orders = self._settle(generation, questions, decided, now)
         await self._keep(records)
         if orders:
@@ -100,48 +106,17 @@ class Passes:
         self._alarms.pop("ledger", None)
         return None
 
-    def _questions(
-        self, generation: Generation, now: float, ledger_down: str | None
-    ) -> list[Question]:
-        """Return the queues that are due, with their facts.
+    def moment(self, stopped: Stopped) -> Moment:
+        """Return what a pass that began now would find, whatever the settings are."""
+        return Moment(self._outstanding, clock.boottime(), stopped, self._ledger_down)
 
-        A queue is due when its batch system has answered since it was last decided: deciding
-        twice on one count would send the same pilots twice.
+    def due(self, question: Question) -> bool:
+        """Tell whether a queue's batch system has answered since it was last decided.
+
+        Deciding twice on one count would send the same pilots twice.
         """
-        every = (
-            self._question(generation, queue, now, ledger_down)
-            for _, queue in sorted(generation.settings.queues.items())
-        )
-        return [q for q in every if not self._decided(q)]
-
-    def _decided(self, question: Question) -> bool:
         count = (question.queue.batch, question.counted_at)
-        return (
-            question.counted_at is not None and self._decided_on.get(question.queue.name) == count
-        )
-
-    def _question(
-        self, generation: Generation, queue: QueueSettings, now: float, ledger_down: str | None
-    ) -> Question:
-        submitter = generation.submitter(queue)
-        polled = generation.sources.batch[queue.batch].source.fresh(now)
-        return Question(
-            queue,
-            generation.sources.facts(queue, self._outstanding, now),
-            _bound(generation.settings.factory.max_submit, submitter),
-            self._stop(queue, submitter, ledger_down),
-            polled.began if polled is not None else None,
-        )
-
-    def _stop(
-        self, queue: QueueSettings, submitter: Submitter, ledger_down: str | None
-    ) -> Stop | None:
-        if (stop := self._stopped(queue)) is not None:
-            return stop
-        if ledger_down is not None:
-            return Stop("ledger", ledger_down)
-        why_not = submitter.why_not(queue.name)
-        return Stop(*why_not) if why_not is not None else None
+        return question.counted_at is None or self._decided_on.get(question.queue.name) != count
 
     def _settle(
         self,
@@ -206,13 +181,6 @@ class Passes:
         for name in set(self.last) - kept:
             del self.last[name]
             self._decided_on.pop(name, None)
-
-
-def _bound(most: int, submitter: Submitter) -> Bound:
-    if submitter.limit < min(most, MOST_AT_ONCE):
-        reason = f"a submission of more took too long: {submitter.limit} at a time until one works"
-        return Bound("submit-limit", submitter.limit, reason)
-    return max_submit(most)
 
 
 def _record(

@@ -1,8 +1,12 @@
 """An operator's stop of a queue: paused, or draining until its last pilot has ended."""
 
+from collections.abc import Callable
+
 from core.decision.chain import Stop
 from core.settings.overrides import Overrides, asked_by
 from core.settings.schema import QueueSettings
+
+Stopped = Callable[[QueueSettings], Stop | None]
 
 
 def operators_stop(queue: QueueSettings, overrides: Overrides) -> Stop | None:

@@ -1,6 +1,8 @@
 """What the factory shows of itself. All times are Unix seconds, all ages seconds."""
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import NonNegativeInt
 
 from core.model.decision import Decision
 from core.model.frozen import Frozen
@@ -136,3 +138,40 @@ class Action(Frozen):
     state: Literal["asked", "applied", "failed"]
     undoes: str | None = None
     detail: str = ""
+    queues: tuple[str, ...] = ()
+    """Queues of which it changed something that can be put back."""
+
+
+class ValueChange(Frozen):
+    """One setting of a queue before and after a change; no layer: it is not there."""
+
+    key: str
+    before: Any = None
+    after: Any = None
+    before_layer: str | None = None
+    after_layer: str | None = None
+
+
+class Effect(Frozen):
+    """What the next pass would decide for a queue: without a change, and with it."""
+
+    queue: str
+    due: bool
+    """False: only once its batch system has counted again."""
+    before: Decision
+    after: Decision
+    values: tuple[ValueChange, ...] = ()
+
+
+class Preview(Frozen):
+    """What a change would do, on what is known now. Both parts in order of names."""
+
+    queues: tuple[Effect, ...]
+    """Those whose settings would change."""
+    others: tuple[Effect, ...] = ()
+    """Those that would be decided otherwise all the same, through the totals."""
+    before: NonNegativeInt = 0
+    """Pilots that all of them would submit without the change."""
+    after: NonNegativeInt = 0
+    left_out: NonNegativeInt = 0
+    """Effects that were not asked for; the sums have them."""

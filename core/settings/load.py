@@ -112,7 +112,7 @@ def validate_change(layers: Layers, proposed: Overrides, *changed: Override) -> 
     settings = resolve(layers, proposed)
     set_aside = {(orphan.queue, orphan.key): orphan for orphan in settings.orphans}
     raise_all(
-        SettingsError(f"queue {clean(entry.queue, 200)}: {orphan.problem}")
+        SettingsError(f"queue {clean(entry.queue, 200)}: {clean(entry.key, 200)}: {orphan.problem}")
         for entry in changed
         if (orphan := set_aside.get((entry.queue, entry.key)))
     )

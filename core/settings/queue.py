@@ -47,21 +47,37 @@ _Scalar = Annotated[Any, AfterValidator(_scalar)]
 class QueueKeys(Frozen):
     """The keys of `[queues.Q]` and `[defaults]`, all layers merged."""
 
-    wms: _Text | None = None
-    wms_queue: _Text | None = None
-    resource_type: _Text | None = None
-    labels: tuple[_Text, ...] = ()
-    batch: _Text | None = None
+    wms: _Text | None = Field(default=None, description="WMS that counts the payloads.")
+    wms_queue: _Text | None = Field(
+        default=None, description="The queue's name in the WMS; else its own."
+    )
+    resource_type: _Text | None = Field(
+        default=None, description="Only payloads of this resource type, such as MCORE."
+    )
+    labels: tuple[_Text, ...] = Field(
+        default=(), description="Only payloads with one of these labels; none: all."
+    )
+    batch: _Text | None = Field(default=None, description="Batch system that gets the pilots.")
     submit: dict[str, Any] = {}
-    wrapper: _Text = "generic"
+    wrapper: _Text = Field(default="generic", description="Script that a pilot is started with.")
     wrapper_parameters: dict[str, Any] = {}
-    attributes: dict[str, _Scalar] = {}
-    environment: dict[str, str] = {}
-    chain: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = None
+    attributes: dict[str, _Scalar] = Field(
+        default={}, description="Attribute of the job, as the batch system knows it."
+    )
+    environment: dict[str, str] = Field(
+        default={}, description="Environment variable of the pilot."
+    )
+    chain: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = Field(
+        default=None, description="Steps that make the number of pilots, in their order."
+    )
     sched: dict[str, dict[str, Any]] = {}
-    apf_compat: bool = False
-    paused: bool = False
-    drain: bool = False
+    apf_compat: bool = Field(
+        default=False, description="AutoPyFactory's arithmetic where ours is stricter."
+    )
+    paused: bool = Field(default=False, description="Submit nothing; pilots are left alone.")
+    drain: bool = Field(
+        default=False, description="Submit nothing, and say drained when the last pilot has ended."
+    )
 
 
 def resolve_queue(

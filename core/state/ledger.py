@@ -189,9 +189,9 @@ class LedgerReader:
         return self._actions("order by at desc limit ?", limit)
 
     def action(self, action: str) -> dict[str, Any] | None:
-        """Return one action."""
-        found = self._actions("where id = ?", action)
-        return found[0] if found else None
+        """Return one action by its id, or by so much of its beginning that no other has it."""
+        found = self._actions("where substr(id, 1, ?) = ? limit 2", len(action), action)
+        return found[0] if len(found) == 1 else None
 
     def asked(self) -> list[dict[str, Any]]:
         """Return actions of which nobody knows yet whether they were applied."""

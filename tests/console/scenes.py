@@ -1,13 +1,17 @@
 """Factories as the screens are tested with: a small one with every state, and a big one."""
 
 import random
+from typing import Any
 
 from core.api.models import (
     Action,
     BatchView,
     FactoryStatus,
+    Override,
+    Parameter,
     PastDecision,
     QueueDetail,
+    QueueParameters,
     QueueState,
     QueueStatus,
     SourceStatus,
@@ -199,6 +203,56 @@ def thousand(n: int = 1000, seed: int = 1) -> list[QueueStatus]:
                 )
             )  # fmt: skip
     return made
+
+
+FORMS: tuple[dict[str, Any], ...] = (
+    {"type": "boolean", "description": "Submit nothing; pilots are left alone."},
+    {"type": "array", "description": "Steps that make the number of pilots, in their order."},
+    {
+        "type": "integer", "minimum": 0, "unit": "pilots",
+        "description": "Most pilots submitted in one pass.",
+    },
+    {
+        "type": "integer", "minimum": 0, "maximum": 5000, "unit": "pilots",
+        "description": "Most pilots pending or held at a time.",
+    },
+    {"type": "string", "enum": ["panda", "jobs"], "description": "WMS that counts the payloads."},
+    {"type": "string", "description": "Only payloads of this resource type, such as MCORE."},
+    {
+        "type": "integer", "unit": "seconds",
+        "description": "Seconds from the signal that ends the pilot until its payload is killed.",
+    },
+)  # fmt: skip
+
+
+def parameters(name: str, maximum: int = 100, **override: object) -> QueueParameters:
+    """What can be set; `override` is who set max-pending."""
+    told = (
+        ("paused", False, "built-in", 0),
+        ("chain", ["ready", "max-per-cycle", "max-pending"], "defaults", 1),
+        ("sched.max-per-cycle.maximum", 50, "defaults", 2),
+        ("sched.max-pending.maximum", maximum, "override" if override else "queue", 3),
+        ("wms", "panda", "defaults", 4),
+        ("resource_type", None, "built-in", 5),
+        ("wrapper_parameters.grace", 20, "built-in", 6),
+    )
+    values = [
+        Parameter(
+            key=key, value=value, layer=layer, default=value, default_layer=layer, form=form
+        )
+        for key, value, layer, form in told
+    ]  # fmt: skip
+    if override:
+        key = "sched.max-pending.maximum"
+        made = {"queue": name, "key": key, "value": maximum, "by": "rs", "at": NOON - 3600.0}
+        values[3] = values[3].model_copy(
+            update={
+                "default": 100,
+                "default_layer": "queue",
+                "override": Override.model_validate(made | {"action": "a1"} | override),
+            }
+        )
+    return QueueParameters(name=name, revision="r1", values=tuple(values))
 
 
 def detail(status: QueueStatus, **more: object) -> QueueDetail:

@@ -1,23 +1,33 @@
 """A factory's API on a real socket that says what a test tells it: for faults and screens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from core.api.models import (
     Action,
+    Change,
     ChangeRequest,
+    Decision,
+    Effect,
     FactoryStatus,
     Hello,
+    Parameters,
+    ParametersRequest,
+    Preview,
     Problem,
     QueueDetail,
+    QueueParameters,
     QueueStatus,
     ReloadResult,
     Snapshot,
+    UndoRequest,
+    ValueChange,
 )
 
 
@@ -37,6 +47,12 @@ class Served:
         self.polls = 0
         self.hangs = False
         self.refuse: tuple[int, Problem] | None = None
+        self.parameters: dict[str, QueueParameters] = {}
+        self.forms: tuple[dict[str, Any], ...] = ()
+        self.actions: tuple[Action, ...] = ()
+        self.undone: list[str] = []
+        self.previews: list[ChangeRequest] = []
+        self.previewing: Callable[[ChangeRequest], Awaitable[Preview]] = self._preview
         self.changing: Callable[[ChangeRequest], None] = lambda request: None
         self._news = asyncio.Event()
         self.put(*queues)
@@ -69,6 +85,7 @@ class Served:
                 started_by=self.factory.started_by,
                 name=self.factory.name,
                 pid=self.factory.pid,
+                you="op",
             )
         )
 
@@ -113,6 +130,62 @@ class Served:
         )
         return _json(empty)
 
+    async def settable(self, request: web.Request) -> web.Response:
+        asked = ParametersRequest.model_validate_json(await request.read())
+        told = []
+        for name in asked.queues:
+            if name not in self.parameters:
+                return _json(Problem(error=f"there is no queue {name}"), 404)
+            queue = self.parameters[name]
+            values = tuple(p for p in queue.values if not asked.keys or p.key in asked.keys)
+            told.append(queue.model_copy(update={"values": values}))
+        return _json(Parameters(queues=tuple(told), forms=self.forms, free={}))
+
+    async def preview(self, request: web.Request) -> web.Response:
+        asked = ChangeRequest.model_validate_json(await request.read())
+        if self.refuse is not None:
+            return _json(self.refuse[1], self.refuse[0])
+        self.previews.append(asked)
+        return _json(await self.previewing(asked))
+
+    async def _preview(self, asked: ChangeRequest) -> Preview:
+        """Say that nothing but the values would change."""
+        touched: dict[str, list[ValueChange]] = {}
+        for change in asked.changes:
+            value = ValueChange(
+                key=change.key, after=change.value, before_layer="queue", after_layer="override"
+            )
+            touched.setdefault(change.queue, []).append(value)
+        effects = []
+        for name, changed in touched.items():
+            now = self.queues[name].decision or Decision(queue=name)
+            effects.append(
+                Effect(queue=name, due=True, before=now, after=now, values=tuple(changed))
+            )
+        return Preview(
+            queues=tuple(effects),
+            before=sum(e.before.submit for e in effects),
+            after=sum(e.after.submit for e in effects),
+        )
+
+    async def preview_undo(self, request: web.Request) -> web.Response:
+        asked = UndoRequest.model_validate_json(await request.read())
+        if self.refuse is not None:
+            return _json(self.refuse[1], self.refuse[0])
+        action = next(a for a in self.actions if a.id == asked.action)
+        changes = tuple(Change(queue=name, key="paused") for name in action.queues)
+        return _json(await self.previewing(ChangeRequest(changes=changes)))
+
+    async def undo(self, request: web.Request) -> web.Response:
+        asked = UndoRequest.model_validate_json(await request.read())
+        self.undone.append(asked.action)
+        return _json(
+            Action(id="fedcba98", at=0.0, by="op", what="undo", why=asked.why, state="applied")
+        )
+
+    async def list_actions(self, request: web.Request) -> web.Response:
+        return _json(RootModel[tuple[Action, ...]](self.actions))
+
     async def change(self, request: web.Request) -> web.Response:
         asked = ChangeRequest.model_validate_json(await request.read())
         if self.refuse is not None:
@@ -136,6 +209,11 @@ class Served:
                 web.get("/v1/hello", self.hello),
                 web.get("/v1/snapshot", self.snapshot),
                 web.get("/v1/queue", self.queue),
+                web.get("/v1/actions", self.list_actions),
+                web.post("/v1/parameters", self.settable),
+                web.post("/v1/preview", self.preview),
+                web.post("/v1/preview-undo", self.preview_undo),
+                web.post("/v1/undo", self.undo),
                 web.post("/v1/changes", self.change),
                 web.post("/v1/reload", self.reload),
             ]

@@ -4,7 +4,21 @@ import unicodedata
 from pathlib import Path
 
 from apftui.console.app import ConsoleApp
-from core.api.models import Action, BatchView, PastDecision, Problem, WmsView
+from apftui.console.screens.confirm import Confirm
+from core.api.models import (
+    Action,
+    BatchView,
+    ChangeRequest,
+    Effect,
+    Override,
+    Parameter,
+    PastDecision,
+    Preview,
+    Problem,
+    QueueParameters,
+    ValueChange,
+    WmsView,
+)
 from core.model.decision import Decision, TraceStep
 from core.settings.schema import EffectiveValue
 from tests.console import scenes
@@ -69,6 +83,73 @@ def assert_inert(app: ConsoleApp) -> None:
     for char in screen_text(app):
         if char != "\n":
             assert unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}, repr(char)
+
+
+def evil_parameters(served: Served, name: str) -> None:
+    """A queue whose values, forms and overrides are EVIL, and a preview that is."""
+    served.forms = (
+        {"type": "string", "enum": [EVIL], "unit": EVIL, "description": EVIL},
+        {"type": EVIL, "minimum": EVIL},
+    )
+    override = Override(
+        queue=name, key=EVIL, value=EVIL, by=EVIL, at=0.0, why=EVIL, until=1.0, action=EVIL
+    )
+    keys = (EVIL, CLICK, "[/]")
+    served.parameters[name] = QueueParameters(
+        name=name,
+        revision=EVIL,
+        values=tuple(
+            Parameter(
+                key=key, value=[EVIL], layer=EVIL, where=EVIL, default={EVIL: EVIL},
+                default_layer=EVIL, override=override, form=number % 2,
+            )
+            for number, key in enumerate(keys)
+        ),
+    )  # fmt: skip
+
+    async def preview(asked: ChangeRequest) -> Preview:
+        blind = Decision(queue=name, blind=True, blind_because=EVIL)
+        bound = Decision(queue=EVIL, submit=3, bound_by=EVIL)
+        values = (ValueChange(key=EVIL, before=EVIL, after=EVIL, after_layer=EVIL),)
+        return Preview(
+            queues=(Effect(queue=EVIL, due=False, before=bound, after=blind, values=values),),
+            others=(Effect(queue=EVIL, due=True, before=blind, after=bound),),
+        )
+
+    served.previewing = preview
+    served.actions = (
+        Action(id="a", at=0.0, by="op", what=EVIL, why=EVIL, state="applied", queues=(EVIL,)),
+    )
+
+
+async def test_parameters_and_what_is_asked_about_them_are_inert(socket: Path) -> None:
+    for size in ((80, 24), (200, 60), (40, 10)):
+        served = evil_queue(EVIL)
+        evil_parameters(served, EVIL)
+        async with console(served, socket, size) as it:
+            await it.press("e")
+            await it.see("\\x1b]0;owned")
+            for key in ("j", "j", "k"):
+                await it.press(key)
+                assert_inert(it.app)
+            await it.press("enter", "x")
+            await it.pilot.pause(0.5)
+            assert_inert(it.app)
+            await it.press("enter")
+            await it.pilot.pause(0.5)
+            assert_inert(it.app)
+            await it.press("ctrl+s")
+            await it.pilot.pause(0.2)
+            assert isinstance(it.app.screen, Confirm)
+            assert_inert(it.app)
+            await it.press("escape", "u")
+            await it.see("Undo")
+            assert_inert(it.app)
+            await it.press("escape")
+            for y in range(1, size[1]):
+                await it.pilot.click(offset=(6, y))
+                await it.pilot.click(offset=(min(size[0] - 1, 32), y))
+            assert it.app.is_running
 
 
 async def test_every_screen_is_inert(socket: Path) -> None:

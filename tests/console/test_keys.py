@@ -10,8 +10,7 @@ from apftui.console.screens.overview import Overview
 from apftui.console.screens.queue import QueueScreen
 from apftui.console.screens.text import TextScreen
 from apftui.console.widgets.page import Page
-from core.api.models import Change, ChangeRequest
-from core.settings.schema import EffectiveValue
+from core.api.models import Change, ChangeRequest, QueueParameters
 from tests.console import scenes
 from tests.console.conftest import console
 from tests.console.served import Served
@@ -42,15 +41,17 @@ MOVES = [
 PRESSED = {key for key, _, _ in MOVES} | {
     "enter", "escape", "backspace", "q", "slash", "s", "S", "less_than_sign", "greater_than_sign",
     "space", "asterisk", "p", "D", "P", "ctrl+r", "A", "colon", "question_mark",
-    "left_curly_bracket", "right_curly_bracket",
+    "left_curly_bracket", "right_curly_bracket", "e", "3", "1", "u", "d", "ctrl+s",
 }  # fmt: skip
-CHANGING = [command.keys for command in COMMANDS if command.dangerous]
+CHANGING = [c.keys for c in COMMANDS if c.dangerous and "overview" in c.views]
 
 
 def small() -> Served:
     served = Served(scenes.factory(), *scenes.small())
+    served.forms = scenes.FORMS
     for queue in served.queues.values():
         served.details[queue.name] = scenes.detail(queue)
+        served.parameters[queue.name] = scenes.parameters(queue.name)
     return served
 
 
@@ -217,9 +218,10 @@ async def test_pause_sends_the_reason_and_the_revision_that_was_seen(socket: Pat
 async def test_many_are_paused_only_after_their_number_was_typed(socket: Path) -> None:
     async with console(small(), socket) as it:
         await it.press("space", "space", "space", "p")
-        await it.press("right", "enter")  # Pause is not to be had yet: this is Cancel
+        await it.press("right", "enter")  # Pause is not to be had yet
+        assert isinstance(it.app.screen, Confirm)
         assert it.served.changes == []
-        await it.press("p", "up")
+        await it.press("escape", "p", "up")
         await it.type("4")
         await it.press("enter")
         assert isinstance(it.app.screen, Confirm), "4 is not 3"
@@ -230,44 +232,35 @@ async def test_many_are_paused_only_after_their_number_was_typed(socket: Path) -
         assert it.app.overview.table.marked == set()
 
 
-def paused(layer: str) -> tuple[EffectiveValue, ...]:
-    return (EffectiveValue(key="paused", value=True, layer=layer),)
+def paused(served: Served, name: str, default: bool) -> None:
+    """An operator has paused it; `default` is what the settings say."""
+    told = served.parameters[name]
+    (first, *rest) = told.values
+    changed = first.model_copy(update={"value": True, "layer": "override", "default": default})
+    served.parameters[name] = told.model_copy(update={"values": (changed, *rest)})
 
 
-async def test_resume_takes_the_override_away(socket: Path) -> None:
+@pytest.mark.parametrize("default", [False, True])
+async def test_resume_takes_the_override_away_unless_the_settings_pause_too(
+    default: bool, socket: Path
+) -> None:
     served = small()
-    status = served.queues["CERN-T0_MCORE"]
-    served.details[status.name] = scenes.detail(status, settings=paused("override"))
-
-    def applied(request: ChangeRequest) -> None:
-        served.details[status.name] = scenes.detail(status, settings=())
-
-    served.changing = applied
+    paused(served, "CERN-T0_MCORE", default)
     async with console(served, socket) as it:
-        it.app.overview.table.go_to(status.name)
+        it.app.overview.table.go_to("CERN-T0_MCORE")
         await it.press("P", "right", "enter")
         await it.see("resumed CERN-T0_MCORE")
         (request,) = served.changes
-        assert request.changes[0].value is None
+        assert [(c.value, c.revision) for c in request.changes] == [
+            (False if default else None, "r1")
+        ]
 
 
-async def test_resume_overrides_a_pause_of_the_settings(socket: Path) -> None:
-    served = small()
-    status = served.queues["CERN-T0_MCORE"]
-    served.details[status.name] = scenes.detail(status, settings=paused("override"))
-
-    def applied(request: ChangeRequest) -> None:
-        now = () if request.changes[0].value is False else paused("queue")
-        served.details[status.name] = scenes.detail(status, settings=now)
-
-    served.changing = applied
-    async with console(served, socket) as it:
-        it.app.overview.table.go_to(status.name)
+async def test_resume_of_what_is_not_paused_changes_nothing(socket: Path) -> None:
+    async with console(small(), socket) as it:
         await it.press("P", "right", "enter")
-        await it.see("still paused by its settings (queue)")
-        await it.press("P", "right", "enter")
-        await it.see("resumed CERN-T0_MCORE")
-        assert [request.changes[0].value for request in served.changes] == [None, False]
+        await it.see("nothing to resume")
+        assert it.served.changes == []
 
 
 async def test_drain_asks_first_and_says_what_it_does(socket: Path) -> None:
@@ -291,18 +284,27 @@ async def test_drain_asks_first_and_says_what_it_does(socket: Path) -> None:
 async def test_resume_ends_what_stops_each_of_the_marked_and_nothing_else(socket: Path) -> None:
     served = small()
     names = sorted(served.queues)[:3]
-    stops = {
-        names[0]: (("paused", "override"), ("drain", "queue")),
-        names[1]: (("drain", "override"),),
-        names[2]: (),
-    }
-    for name, by in stops.items():
-        values = tuple(EffectiveValue(key=key, value=True, layer=layer) for key, layer in by)
-        served.details[name] = scenes.detail(served.queues[name], settings=values)
+    told = [served.parameters[name] for name in names]
+    stops = (
+        {"paused": ("override", False), "drain": ("queue", True)},
+        {"paused": ("built-in", False), "drain": ("override", False)},
+    )
+
+    def stopped(queue: QueueParameters, by: dict[str, tuple[str, bool]]) -> QueueParameters:
+        paused = queue.values[0]
+        values = (
+            paused.model_copy(
+                update={"key": key, "value": layer != "built-in", "layer": layer, "default": below}
+            )
+            for key, (layer, below) in by.items()
+        )
+        return queue.model_copy(update={"values": (*values, *queue.values[1:])})
+
+    for name, queue, by in zip(names, told, stops, strict=False):
+        served.parameters[name] = stopped(queue, by)
 
     def applied(request: ChangeRequest) -> None:
-        for name in names:
-            served.details[name] = scenes.detail(served.queues[name], settings=())
+        served.parameters |= dict(zip(names, told, strict=True))
 
     served.changing = applied
     async with console(served, socket) as it:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from apftui.console.screens.parameters import ParameterScreen
 from core.api.models import Problem, SourceStatus, WmsView
 from core.settings.schema import Orphan
 from tests.console import scenes
@@ -22,6 +23,10 @@ def small(**factory: object) -> Served:
     served = Served(scenes.factory(**factory), *scenes.small())  # type: ignore[arg-type]
     for queue in served.queues.values():
         served.details[queue.name] = scenes.detail(queue)
+        served.parameters[queue.name] = scenes.parameters(queue.name)
+    served.forms = scenes.FORMS
+    name = "CERN-EXT_GPU"
+    served.parameters[name] = scenes.parameters(name, 200, why="agreed", until=scenes.NOON + 7200)
     return served
 
 
@@ -42,6 +47,9 @@ def small(**factory: object) -> Served:
         ("alarms", ["A"]),
         ("confirm", ["p"]),
         ("confirm_marked", ["asterisk", "p"]),
+        ("parameters", ["e", *"jjj"]),
+        ("parameters_marked", ["space", "space", "e", *"jjj", "enter", *"300"]),
+        ("parameters_help", ["e", "question_mark"]),
     ],
 )
 async def test_screen(
@@ -49,9 +57,13 @@ async def test_screen(
 ) -> None:
     async with console(small(), socket, size) as it:
         for key in keys:
+            if isinstance(it.app.screen, ParameterScreen):
+                await it.see("sched.max-pending.maximum")
             await it.press("space" if key == " " else "exclamation_mark" if key == "!" else key)
         if keys and keys[-1] == "enter" and name.startswith("queue"):
             await it.see("Recent decisions")
+        if name == "parameters_marked":
+            await it.see("If applied now")
         same(f"{name}-{size[0]}x{size[1]}", it.text())
 
 

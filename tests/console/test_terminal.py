@@ -159,6 +159,37 @@ async def test_keys_typed_ahead_go_where_they_were_meant_to_go(socket: Path) -> 
         assert [change.queue for change in request.changes] == ["BNL_PROD-gridgk01"]
 
 
+async def test_backspace_takes_away_the_letter_before_it_and_not_one_after(socket: Path) -> None:
+    served = Served(scenes.factory(), *scenes.small())
+    async with serving(served, socket), terminal(socket) as it:
+        await it.see(b"CERN-PROD_MCORE")
+        for _ in range(10):
+            it.type(b"/cern\x7f\x7f\x7f\x7fparis")
+            await it.see(b"fits the filter paris;")
+            it.seen = b""
+            it.type(b"\x1b")
+            await it.see(b"CERN-PROD_MCORE")
+            it.seen = b""
+
+
+async def test_a_parameter_typed_ahead_is_reviewed_with_what_was_typed(socket: Path) -> None:
+    served = Served(scenes.factory(), scenes.queue("Q", 9, 9, 9))
+    served.forms, served.parameters["Q"] = scenes.FORMS, scenes.parameters("Q")
+    async with serving(served, socket), terminal(socket) as it:
+        await it.see(b"Q ")
+        it.type(b"e")
+        await it.see(b"max-pending.maximum")
+        it.type(b"jjj\r\x7f\x7f\x7f300\r\x13")
+        await it.see(b"Apply 1 parameter to Q?")
+        it.type(b"\x1b[Zroom\x1b[Z2h\t\t\t\r")  # back to the reason, to the expiry, and on
+        await it.see(b"(action 01234567)")
+        (request,) = served.changes
+        assert request.why == "room"
+        assert request.until is not None
+        (change,) = request.changes
+        assert (change.key, change.value) == ("sched.max-pending.maximum", 300)
+
+
 async def test_escape_is_quick(socket: Path) -> None:
     served = Served(scenes.factory(), *scenes.small())
     async with serving(served, socket), terminal(socket) as it:

@@ -119,6 +119,16 @@ class ConsoleScreen(Screen[None]):
     async def action_reload(self) -> None:
         await self.console.ask(BY_NAME["reload"], ())
 
+    async def action_parameters(self) -> None:
+        queues = self.chosen(BY_NAME["parameters"])
+        await self.console.show_parameters([queue.name for queue in queues])
+
+    def action_undo(self) -> None:
+        self.console.undo()
+
+    async def action_overview(self) -> None:
+        await self.console.show_overview()
+
     def action_command_palette(self) -> None:
         self.app.action_command_palette()
 
@@ -128,7 +138,7 @@ class ConsoleScreen(Screen[None]):
     async def action_factory(self) -> None:
         await self.console.show_factory()
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         self.dismiss()
 
     # Movement, for screens that are one page of text

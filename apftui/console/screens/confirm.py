@@ -1,7 +1,11 @@
 """Asks before anything is changed; and says what a change ran into."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
@@ -9,27 +13,40 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
-from apftui.console import format as words
+from apftui import effects
 from apftui.console import pages
-from apftui.console.commands import Command
+from apftui.console.question import Answer, Question
 from apftui.console.widgets.entry import Entry
 from apftui.console.widgets.paint import Line, Painted
-from core.api.models import QueueStatus
+from core.api.models import Effect, Preview
+from core.model.errors import ApftuiError, Stale
+from core.settings.duration import seconds
+
+if TYPE_CHECKING:
+    from apftui.console.app import ConsoleApp
+
+_SHOWN = 8
+"""Queues, and effects, at most: the rest is counted."""
 
 
 class Words(Painted, Widget):
-    """Lines of text as high as they are many; `make(width)` returns them."""
+    """Lines of text as high as they are many."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         super().__init__()
         self._lines = lines
         self.styles.height = len(lines)
 
+    def show(self, lines: Sequence[Line]) -> None:
+        """Show other lines in the same room: what stands below does not move."""
+        self._lines = lines
+        self.refresh()
+
     def render_line(self, y: int) -> Strip:
         return self.paint(self._lines[y] if y < len(self._lines) else [], self.size.width)
 
 
-class Dialog(ModalScreen[str | None]):
+class Dialog(ModalScreen[Answer | None]):
     """A box over the screen; Escape leaves it without doing anything."""
 
     VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-normal")]
@@ -45,52 +62,109 @@ class Dialog(ModalScreen[str | None]):
     @property
     def room(self) -> int:
         """Cells for text."""
-        return min(66, self.app.size.width) - (2 if self.app.size.height < 18 else 4)
+        return min(66, self.app.size.width) - (2 if self.low else 4)
+
+    @property
+    def low(self) -> bool:
+        """No line to spare."""
+        return self.app.size.height < 18
 
 
 class Confirm(Dialog):
-    """Returns the reason given, or None if it is not to be done. Cancel has the focus."""
+    """Returns the answer, or None if it is not to be done. Cancel has the focus."""
 
-    def __init__(self, command: Command, queues: Sequence[QueueStatus]) -> None:
+    def __init__(self, console: ConsoleApp, question: Question) -> None:
         super().__init__()
-        self._command = command
-        self._queues = queues
-        self._verb = command.label.capitalize()
+        self._asker = console
+        self._question = question
+        self._effect = Words(self._asking() if question.preview else [])
 
     def compose(self) -> ComposeResult:
+        question = self._question
         with Vertical():
-            yield Words(self._question())
-            if self._command.needs == "queue":
-                yield Entry("reason, kept in the list of actions", id="why")
-            if len(self._queues) > 1:
-                yield Entry(f"type {len(self._queues)} to confirm", id="count")
+            yield Words(self._told())
+            yield self._effect
+            if question.lasting:
+                yield Entry("for how long: 30m, 2h, 1d; empty is until changed", id="for")
+            if question.reason:
+                yield Entry(question.reason, id="why")
+            if question.count > 1:
+                yield Entry(f"type {question.count} to confirm", id="count")
             with Horizontal():
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Button(self._verb, id="do", compact=True, disabled=len(self._queues) > 1)
+                yield Button(question.verb, id="do", compact=True, disabled=question.count > 1)
 
     def on_mount(self) -> None:
         self.set_focus(self.query_one("#cancel"))  # before the next key, typed ahead
+        if self._question.preview is not None:
+            self._ask()
 
-    def _question(self) -> list[Line]:
-        n, room = len(self._queues), self.room
-        if self._command.needs != "queue":
-            lines: list[Line] = [[(f"{self._command.help}?", "strong")]]
-        elif n == 1:
-            queue = self._queues[0]
-            word = words.STATES[queue.state]
-            lines = [[(f"{self._verb} {queue.name}?", "strong"), (f"  {word.word}", word.style)]]
+    # What is told
+
+    def _told(self) -> list[Line]:
+        question = self._question
+        lines = pages.wrapped([], question.title, self.room, "strong")
+        about = [
+            part
+            for *first, (last, ink) in question.about
+            for part in pages.wrapped(first, last, self.room, ink)
+        ]
+        lines += cut(about, self._most)
+        lines += pages.wrapped([], question.effect, self.room, "soft") if question.effect else []
+        return lines if self.low else [*lines, []]
+
+    @property
+    def _most(self) -> int:
+        """Lines for a list, of which there are two: whom it concerns, and what it does."""
+        return 1 if self.low else max(2, min(_SHOWN, (self.app.size.height - 16) // 2))
+
+    def _asking(self) -> list[Line]:
+        """Keep the room that the answer will need."""
+        told: Line = [("Next pass: asking the factory…", "dim")]
+        rows = min(max(1, self._question.count), 1 if self.low else _SHOWN // 2)
+        return [told, *([[]] * (rows if self.low else rows + 1))]
+
+    @work(group="preview")
+    async def _ask(self) -> None:
+        assert self._question.preview is not None
+        try:
+            async with self._asker.client() as factory:
+                told = await self._question.preview(factory)
+        except ApftuiError as error:
+            diff = error.diff if isinstance(error, Stale) else ()
+            lines = [
+                line
+                for text in (str(error), *diff)
+                for line in pages.wrapped([], text, self.room, "bad")
+            ]
         else:
-            lines = [[(f"{self._verb} {n} queues?", "strong")]]
-            most = 2 if self.app.size.height < 18 else 8
-            lines += [[(f"  {queue.name}", "")] for queue in self._queues[:most]]
-            if n > most:
-                lines.append([(f"  and {n - most} more", "soft")])
-        lines += pages.wrapped([], self._command.effect, room, "soft")
-        return lines if self.app.size.height < 18 else [*lines, []]
+            lines = effect_lines(told, self.room)
+        if self.is_mounted:
+            height = len(self._asking()) - (0 if self.low else 1)
+            self._effect.show(cut(lines, height))
+
+    # What is answered
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        if event.input.id == "count":
-            self.query_one("#do", Button).disabled = event.value.strip() != str(len(self._queues))
+        self.query_one("#do", Button).disabled = not self._may_do()
+
+    def _may_do(self) -> bool:
+        count = self._question.count
+        typed = self._value("count") == str(count) if count > 1 else True
+        return typed and self._seconds() is not None
+
+    def _value(self, id: str) -> str:
+        return "".join(entry.value.strip() for entry in self.query(f"#{id}").results(Entry))
+
+    def _seconds(self) -> float | None:
+        """Return how long it is to last, 0 for ever; None if what is typed is no duration."""
+        text = self._value("for")
+        if not text:
+            return 0.0
+        try:
+            return float(str(seconds(text))) or None
+        except ValueError:
+            return None
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         entries = [*self.query(Entry)]
@@ -101,8 +175,44 @@ class Confirm(Dialog):
         if event.button.id == "cancel":
             self.dismiss(None)
             return
-        reasons = self.query("#why").results(Entry)
-        self.dismiss("".join(entry.value.strip() for entry in reasons))
+        lasting = self._seconds()
+        until = self._asker.wall() + lasting if lasting else None
+        self.dismiss(Answer(self._value("why"), until))
+
+
+def cut(lines: Sequence[Line], most: int) -> list[Line]:
+    """Return at most so many lines; what is left out is counted."""
+    if len(lines) <= most:
+        return [*lines]
+    left = len(lines) - most + 1
+    return [*lines[: most - 1], [(f"  and {left} more", "soft")]]
+
+
+def effect_lines(told: Preview, width: int) -> list[Line]:
+    """Return what the next pass would do: first the sum, then the queues that change most."""
+    every = [*told.queues, *told.others]
+    if not every:
+        return [[("Nothing would change.", "soft")]]
+    if len(every) == 1:
+        return pages.wrapped([("Next pass: ", "")], effects.effect(every[0]), width, _ink(every[0]))
+    more = told.after - told.before
+    head: Line = [(f"Next pass: {more:+d} pilots", "" if more else "soft")]
+    every.sort(key=lambda e: (-abs(e.after.submit - e.before.submit), e.queue))
+    lines = [head, *(line for e in every for line in effect_line(e, width))]
+    if told.left_out:
+        lines.append([(f"  and {told.left_out} more", "soft")])
+    return lines
+
+
+def effect_line(told: Effect, width: int) -> list[Line]:
+    """Return a queue's effect below its name."""
+    return pages.wrapped([(f"  {told.queue}  ", "soft")], effects.effect(told), width, _ink(told))
+
+
+def _ink(told: Effect) -> str:
+    if told.after.blind:
+        return "warn"
+    return "" if told.before.submit != told.after.submit else "soft"
 
 
 class Notice(Dialog):

@@ -64,6 +64,10 @@ class Overview(ConsoleScreen):
         )
         self.totals.show(view)
 
+    def unmark(self) -> None:
+        """What was marked is done."""
+        self.table.mark(set())
+
     async def on_queue_table_opened(self) -> None:
         await self.action_open()
 
@@ -74,11 +78,11 @@ class Overview(ConsoleScreen):
         self.why.display = False
         self.filter_box.open(self.table.filter)
 
-    def on_filter_box_typed(self, message: FilterBox.Typed) -> None:
+    def on_prompt_typed(self, message: FilterBox.Typed) -> None:
         self.table.set_filter(message.text)
         self.table.go_to(self._before)
 
-    def on_filter_box_closed(self, message: FilterBox.Closed) -> None:
+    def on_prompt_closed(self, message: FilterBox.Closed) -> None:
         self.why.display = True
         self.table.focus()
         if message.cancelled:
