@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak test-fast check format lock clean venv venv-dev debian
+.PHONY: help run test soak test-fast check format lock picture clean venv venv-dev debian
 # One target at a time, also under make -j: they share the two environments.
 .NOTPARALLEL:
 
@@ -42,6 +42,9 @@ lock: ## renew both lock files from pyproject.toml
 	@$(compile) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	@! grep -nE '://|^ *--(extra-|default-)?index|find-links|trusted-host' requirements.lock requirements-dev.lock \
 		|| { echo "a lock file names a package host: it must not" >&2; exit 1; }
+
+picture: venv-dev ## export the README's picture from the console on a running factory
+	@.venv-dev/bin/python -m tests.console.picture docs/console.svg
 
 compile = .venv-lock/bin/uv pip compile --quiet --no-config --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml
