@@ -5,6 +5,7 @@ import os
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -222,24 +223,28 @@ class Factory:
     ) -> dict[str, Any]:
         """Make an operator's change, seen by everybody at once. Return the action."""
         async with self._still:
-            return await self._apply(self._propose(wanted, by=by, why=why, until=until))
+            return await self._apply(await self._propose(wanted, by=by, why=why, until=until))
 
     async def undo(self, action: str, *, by: str, why: str) -> dict[str, Any]:
         """Put back what stood before an action. Return the new action."""
         async with self._still:
-            return await self._apply(self._propose_undo(action, by=by, why=why))
+            return await self._apply(await self._propose_undo(action, by=by, why=why))
 
     async def preview(
         self, wanted: Sequence[Wanted], *, by: str, why: str, until: float | None
     ) -> Preview:
         """Return what a change would do. Raise what the change itself would raise."""
-        return await self._preview(self._propose(wanted, by=by, why=why, until=until))
+        running = self.generation
+        proposal = await self._propose(wanted, by=by, why=why, until=until)
+        return await self._previews.preview(running, proposal, self._stopped)
 
     async def preview_undo(self, action: str, *, by: str, why: str) -> Preview:
         """Return what an undo would do. Raise what the undo itself would raise."""
-        return await self._preview(self._propose_undo(action, by=by, why=why))
+        running = self.generation
+        proposal = await self._propose_undo(action, by=by, why=why)
+        return await self._previews.preview(running, proposal, self._stopped)
 
-    def _propose(
+    async def _propose(
         self, wanted: Sequence[Wanted], *, by: str, why: str, until: float | None
     ) -> Proposal:
         settings = self.generation.settings
@@ -247,13 +252,13 @@ class Factory:
             if one.queue not in settings.queues:
                 cure = did_you_mean(one.queue, settings.queues, "queues")
                 raise NotFound(f"there is no queue {one.queue}", cure)
-        return self._changes.propose(self._layers, settings, wanted, by=by, why=why, until=until)
+        propose = partial(self._changes.propose, by=by, why=why, until=until)
+        # A thousand queues resolved anew would hold up everybody.
+        return await anyio.to_thread.run_sync(propose, self._layers, settings, wanted)
 
-    def _propose_undo(self, action: str, *, by: str, why: str) -> Proposal:
-        return self._changes.propose_undo(self._layers, self.state.reader, action, by=by, why=why)
-
-    async def _preview(self, proposal: Proposal) -> Preview:
-        return await self._previews.preview(self.generation, proposal, self._stopped)
+    async def _propose_undo(self, action: str, *, by: str, why: str) -> Proposal:
+        propose = partial(self._changes.propose_undo, by=by, why=why)
+        return await anyio.to_thread.run_sync(propose, self._layers, self.state.reader, action)
 
     async def resolve(self, submission: str, state: IntentState, *, by: str, why: str) -> Intent:
         """Take an operator's word on an intent whose batch system never answers again."""

@@ -63,11 +63,9 @@ class Previews:
                 due=self._passes.due(question),
                 before=was,
                 after=becomes,
-                values=tuple(
-                    _changed(running.settings.queues[question.queue.name], question.queue)
-                ),
+                values=tuple(_changed(old.queue, question.queue)),
             )
-            for was_asked, question, was, becomes in zip(*questions, before, after, strict=True)
+            for old, question, was, becomes in zip(*questions, before, after, strict=True)
         ]
         return Preview(
             queues=tuple(e for e in effects if e.queue in touched),

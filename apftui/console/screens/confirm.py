@@ -104,14 +104,16 @@ class Confirm(Dialog):
     def _told(self) -> list[Line]:
         question = self._question
         lines = pages.wrapped([], question.title, self.room, "strong")
-        about = [
-            part
-            for *first, (last, ink) in question.about
-            for part in pages.wrapped(first, last, self.room, ink)
-        ]
-        lines += cut(about, self._most)
+        lines += cut([part for line in question.about for part in self._broken(line)], self._most)
         lines += pages.wrapped([], question.effect, self.room, "soft") if question.effect else []
         return lines if self.low else [*lines, []]
+
+    def _broken(self, line: Line) -> list[Line]:
+        """Break the last part of a line that is too long."""
+        *first, (last, ink) = line
+        if sum(len(text) for text, _ in line) <= self.room:
+            return [line]
+        return pages.wrapped(first, last, self.room, ink)
 
     @property
     def _most(self) -> int:

@@ -272,6 +272,7 @@ class ParameterScreen(ConsoleScreen):
                 self.new.pop(key, None)
             self._others.clear()
             self._effect = []
+            self._show()
             self.ask(mine=True)
 
         question = Question(
