@@ -127,7 +127,7 @@ def test_a_second_console_sees_what_the_first_one_does(tmp_path: Path) -> None:
         factory.until(lambda _: factory.queue("S").running == 1)
         at = f"--config {shlex.quote(str(site.config))}"
         command = f"{APFTUI} {at}"
-        with Terminal(command) as first, Terminal(command, 200, 60) as second:
+        with Terminal(command) as first, Terminal(command, 230, 60) as second:
             first.until(lambda t: "● live" in t and row(t, "S") != "")
             second.until(lambda t: "● live" in t and row(t, "S") != "")
 
