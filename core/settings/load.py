@@ -112,11 +112,17 @@ def validate_change(layers: Layers, proposed: Overrides, *changed: Override) -> 
     settings = resolve(layers, proposed)
     set_aside = {(orphan.queue, orphan.key): orphan for orphan in settings.orphans}
     raise_all(
-        SettingsError(f"queue {clean(entry.queue, 200)}: {clean(entry.key, 200)}: {orphan.problem}")
+        SettingsError(f"queue {clean(entry.queue, 200)}: {_named(orphan)}")
         for entry in changed
         if (orphan := set_aside.get((entry.queue, entry.key)))
     )
     return settings
+
+
+def _named(orphan: Orphan) -> str:
+    """Return what is wrong, with the whole key before it unless it begins with it."""
+    problem = orphan.problem
+    return problem if problem.startswith(orphan.key) else f"{clean(orphan.key, 200)}: {problem}"
 
 
 def _overridden(

@@ -177,9 +177,9 @@ async def test_a_parameter_typed_ahead_is_reviewed_with_what_was_typed(socket: P
     served.forms, served.parameters["Q"] = scenes.FORMS, scenes.parameters("Q")
     async with serving(served, socket), terminal(socket) as it:
         await it.see(b"Q ")
-        it.type(b"e")
+        it.type(b"ejj")  # before anything is there to move in
         await it.see(b"max-pending.maximum")
-        it.type(b"jjj\r\x7f\x7f\x7f300\r\x13")
+        it.type(b"j\r\x7f\x7f\x7f300\r\x13")
         await it.see(b"Apply 1 parameter to Q?")
         it.type(b"\x1b[Zroom\x1b[Z2h\t\t\t\r")  # back to the reason, to the expiry, and on
         await it.see(b"(action 01234567)")

@@ -37,6 +37,8 @@ class ParameterTable(ScrollView, Painted, can_focus=True, inherit_bindings=False
         self._places: tuple[Place, ...] = ()
         self.cursor = ""
         """Its key."""
+        self._ahead = 0
+        """Rows to move by, typed before there were any."""
 
     def show(self, sheet: Sheet | None, new: New, moved: Mapping[str, str]) -> None:
         """Show a sheet; `moved` are keys that somebody else changed meanwhile."""
@@ -44,7 +46,8 @@ class ParameterTable(ScrollView, Painted, can_focus=True, inherit_bindings=False
         self._sheet, self._new, self._moved = sheet, new, moved
         rows = self._rows
         if rows and self.cursor not in {row.key for row in rows}:
-            self.cursor = rows[max(0, min(before, len(rows) - 1))].key
+            place = max(0, before) + self._ahead
+            self.cursor, self._ahead = rows[max(0, min(place, len(rows) - 1))].key, 0
             self.post_message(self.Moved())
         self._arrange()
 
@@ -82,7 +85,9 @@ class ParameterTable(ScrollView, Painted, can_focus=True, inherit_bindings=False
     def move(self, by: int) -> None:
         """Move the cursor by rows, at most to the first or the last one."""
         rows = self._rows
-        if rows:
+        if not rows:
+            self._ahead = max(0, self._ahead + by)
+        else:
             self.cursor = rows[max(0, min(self.place + by, len(rows) - 1))].key
             self._show_cursor()
             self.refresh()
