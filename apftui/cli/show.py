@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from core.model.text import clean
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from core.api.models import QueueStatus
     from core.model.decision import Decision
 
 
@@ -72,6 +74,18 @@ def steps(told: Decision) -> None:
         ((s.plugin, str(s.in_), str(s.out), s.reason) for s in told.steps),
         right=("IN", "OUT"),
     )
+
+
+def script(text: str) -> str:
+    """Return a script: for a file as it is, for a terminal with nothing that could move it."""
+    if not sys.stdout.isatty():
+        return text
+    return "\n".join(clean(line.expandtabs(), len(line) * 8) for line in text.split("\n"))
+
+
+def wrapper(queue: QueueStatus) -> str:
+    """Return what a queue's new pilots start with: `generic@3`."""
+    return f"{queue.wrapper}@{queue.wrapper_version}" if queue.wrapper_version else queue.wrapper
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[str] = ()) -> None:
