@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from core.model.text import clean
+from core.model.text import clean, visible
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -80,7 +80,7 @@ def script(text: str) -> str:
     """Return a script: for a file as it is, for a terminal with nothing that could move it."""
     if not sys.stdout.isatty():
         return text
-    return "\n".join(clean(line.expandtabs(), len(line) * 8) for line in text.split("\n"))
+    return visible(text)
 
 
 def wrapper(queue: QueueStatus) -> str:

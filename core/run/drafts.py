@@ -45,7 +45,8 @@ class Fault(Frozen):
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
         whose = f"queue {self.queues[0]}: " if self.queues else ""
-        others = f" (and {len(self.queues) - 1} more queues)" if len(self.queues) > 1 else ""
+        n = len(self.queues) - 1
+        others = f" (and {n} more queue{'s' if n > 1 else ''})" if n > 0 else ""
         cure = f"; {self.cure}" if self.cure else ""
         return f"{whose}{place}{self.text}{others}{cure}"
 

@@ -129,6 +129,14 @@ class ConsoleScreen(Screen[None]):
     async def action_overview(self) -> None:
         await self.console.show_overview()
 
+    async def action_wrappers(self) -> None:
+        await self.console.show_wrappers()
+
+    async def action_wrapper(self) -> None:
+        for queue in self.chosen(BY_NAME["wrapper"]):
+            if queue.wrapper:
+                await self.console.show_wrapper(queue.wrapper, queue.name)
+
     def action_command_palette(self) -> None:
         self.app.action_command_palette()
 
