@@ -367,14 +367,12 @@ def test_offline_from_disk(factory: Running, tmp_path: Path) -> None:
     assert listed == [json.loads(s) for s in offline(factory)]
     assert apftui("wrappers", "render", "S", *named).out == script(factory, "S")
     assert apftui("check", *named).code == 0
-    version = status(factory, "generic").version
     broken = tmp_path / "state" / "published" / "generic" / "1" / "wrapper.sh"
     broken.chmod(0o644)
     broken.write_text("evil")
     told = apftui("check", *named)
     assert told.code == 1
     assert "published/generic/1 is damaged" in told.err
-    assert version != "1"
 
 
 def offline(factory: Running) -> list[str]:
