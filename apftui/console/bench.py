@@ -33,6 +33,8 @@ class Bench:
         self.status: WrapperStatus | None = None
         self.live: WrapperText | None = None
         """What counts."""
+        self.template = ""
+        """Its template, as an editor may show it."""
         self.base = ""
         """The version that the draft is made from."""
         self.kept_at: float | None = None
@@ -52,11 +54,6 @@ class Bench:
         """The queues that use it."""
         return self.status.queues if self.status else ()
 
-    @property
-    def template(self) -> str:
-        """The template that counts."""
-        return visible(self.live.template) if self.live else ""
-
     def is_draft(self, text: str) -> bool:
         """Tell whether `text` is another than the one that counts."""
         return self.live is not None and text != self.template
@@ -65,7 +62,8 @@ class Bench:
 
     async def take(self, folder: Path) -> str | None:
         """Take the draft, and return it if there is one."""
-        self._desk = await asyncio.to_thread(Desk, folder, self.name)
+        if self._desk is None:
+            self._desk = await asyncio.to_thread(Desk, folder, self.name)
         return await self.reread()
 
     async def reread(self) -> str | None:
@@ -113,7 +111,8 @@ class Bench:
             answer = await factory.get("/v1/wrappers", RootModel[tuple[WrapperStatus, ...]])
             live = await factory.get("/v1/wrapper", WrapperText, name=self.name)
         self.status = next((w for w in answer.root if w.name == self.name), None)
-        self.live = live
+        if live != self.live:
+            self.live, self.template = live, visible(live.template)
         self.base = self.base or live.version
 
     def draft(self, text: str) -> Draft:

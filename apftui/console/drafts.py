@@ -90,20 +90,28 @@ class Desk:
         """Keep a draft: after a crash the old or the new one is there. Raise ApftuiError."""
         path = self.path(base)
         try:
-            fd, fresh = tempfile.mkstemp(prefix=".new-", dir=self._folder)  # mode 0600
-            with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(fd)
-            Path(fresh).rename(path)
+            fd, name = tempfile.mkstemp(prefix=".new-", dir=self._folder)  # mode 0600
+            fresh = Path(name)
+            try:
+                with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(fd)
+                fresh.rename(path)
+            except BaseException:
+                fresh.unlink(missing_ok=True)
+                raise
+            self._drop(but=path)
         except OSError as error:
             raise _unwritable(path, error) from error
-        self._drop(but=path)
         return path
 
     def discard(self) -> None:
-        """Drop the draft."""
-        self._drop()
+        """Drop the draft. Raise ApftuiError."""
+        try:
+            self._drop()
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
 
     def _drop(self, but: Path | None = None) -> None:
         for path in self._files():

@@ -17,11 +17,12 @@ from apftui.console.screens.publish import PublishDialog
 from apftui.console.screens.workshop import Workshop
 from apftui.console.screens.wrappers import WrappersScreen
 from core.api.models import Problem
-from core.api.wrappers import Fault
+from core.api.wrappers import Fault, VersionStatus
 from core.model.errors import ApftuiError
 from tests.console import scenes
 from tests.console.conftest import Console, console
 from tests.console.served import Served
+from tests.console.test_hostile import EVIL
 
 SIZES = [(80, 24), (200, 60)]
 Same = Callable[[str, str], None]
@@ -253,7 +254,7 @@ async def test_a_pasted_character_that_moves_a_terminal_stays_visible(
         await it.until(lambda: "one\ttab\n" in editor.text)
         assert all(c.isprintable() or c in "\t\n" for c in editor.text)
         assert "\\x" in editor.text or "\\u" in editor.text
-        assert all(c.isprintable() or c == "\n" for c in it.text())
+        assert printable(it)
 
 
 async def test_a_hostile_template_is_shown_and_does_nothing(socket: Path) -> None:
@@ -264,10 +265,38 @@ async def test_a_hostile_template_is_shown_and_does_nothing(socket: Path) -> Non
         for key in ("f2", "f6", "f7", "f4", "enter"):
             await it.press(key)
             await it.pilot.pause(0.1)
-            assert all(c.isprintable() or c == "\n" for c in it.text())
+            assert printable(it)
         await it.press("escape", "f2")
         assert "\\x1b[2J" in shop(it).editor.text
         assert "no draft" in it.text()
+
+
+async def test_what_is_told_of_wrappers_does_nothing_either(socket: Path) -> None:
+    served = bench()
+    evil = VersionStatus(version="3", by=EVIL, at=0.0, message=EVIL, problem=EVIL)
+    served.wrappers = tuple(
+        w.model_copy(update={"summary": EVIL, "problem": EVIL, "versions": (evil,)})
+        for w in served.wrappers
+    )
+    served.faults = lambda draft: (Fault(text=EVIL, cure=EVIL, file=EVIL, line=1, queues=(EVIL,)),)
+    async with console(served, socket) as it:
+        await it.press("4")
+        await it.see("generic")
+        assert printable(it)
+        await it.press("G", "enter")
+        await it.see("1 problem")
+        assert printable(it)
+        await it.press("f4")
+        assert printable(it)
+        served.refuse = (400, Problem(error=EVIL))
+        await it.press("f2")
+        await append(it, "x")
+        await it.see("kept 12:00:00Z")
+        assert printable(it)
+
+
+def printable(it: Console) -> bool:
+    return all(c.isprintable() or c == "\n" for c in it.text())
 
 
 async def test_bash_is_highlighted_up_to_a_thousand_lines(socket: Path) -> None:
@@ -456,6 +485,22 @@ async def test_typing_goes_on_while_the_factory_is_lost(socket: Path, home: Path
         served.hangs = False
 
 
+async def test_one_that_is_opened_while_the_factory_is_lost_is_there_when_it_is_back(
+    socket: Path,
+) -> None:
+    served = bench()
+    templates, served.templates = served.templates, {}
+    async with console(served, socket) as it:
+        await it.press("w")
+        await it.see("has no version")
+        assert shop(it).editor.read_only
+        served.templates = templates
+        published(served)
+        await it.until(lambda: shop(it)._loaded)
+        await append(it, "# mine\n")
+        await it.see("draft from 4")
+
+
 async def test_a_disk_that_takes_no_draft_is_told_and_no_text_is_lost(
     socket: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -468,6 +513,7 @@ async def test_a_disk_that_takes_no_draft_is_told_and_no_text_is_lost(
         await append(it, "# mine\n")
         await it.see("the draft is not kept")
         await it.see("not kept yet")
+        assert not list((home / ".local/state/apftui/drafts/cern-01").glob(".new-*"))
         assert shop(it).editor.text.endswith("# mine\n")
 
 

@@ -70,7 +70,7 @@ class Workshop(WrapperView):
             await self.bench.keep(lambda: self.editor.text)
             self._pause = None
         except ApftuiError as error:
-            self.say([(str(error), "bad")])
+            self.console.say(str(error), "bad")
         self._show()
 
     # Leaving, dropping, another editor
@@ -87,7 +87,7 @@ class Workshop(WrapperView):
 
     async def action_discard(self) -> None:
         if not self.drafted:
-            self.say([("there is no draft to drop", "soft")])
+            self.console.say("there is no draft to drop", "soft")
             return
 
         def answered(why: str | None) -> None:
@@ -106,11 +106,11 @@ class Workshop(WrapperView):
             said = self._run([*shlex.split(editor), str(path)])
             draft = await self.bench.reread()
         except (ApftuiError, ValueError, SuspendNotSupported) as error:
-            self.say([(f"{editor}: {error}", "bad")])
+            self.console.say(f"{editor}: {error}", "bad")
             return
         if draft is not None and draft != self.editor.text:
             self.editor.load(draft)
-        self.say([(f"{editor}: {said}", "bad")] if said else None)
+        self.console.say(f"{editor}: {said}" if said else "", "bad")
         self._paused()
 
     def _run(self, command: Sequence[str]) -> str:
@@ -127,22 +127,26 @@ class Workshop(WrapperView):
     async def action_publish(self) -> None:
         status, name = self.bench.status, self.bench.name
         if status is None:
-            self.say([("the factory has not told of it yet", "warn")])
+            self.console.say("the factory has not told of it yet", "warn")
         elif self.tab == "versions":
             version = self.list.cursor or status.version
             if version == status.version:
-                self.say([(f"{version} is the one that counts", "soft")])
+                self.console.say(f"{version} is the one that counts", "soft")
             else:
                 title = f"Publish version {version} of {name} again?"
                 await self._ask(title, Draft(name=name, version=version), status.version)
         elif not self.drafted:
-            self.say([("there is no draft to publish", "soft")])
+            self.console.say("there is no draft to publish", "soft")
         elif self._checked is not None and self._checked[0] == self._revision and self._found:
-            self.say([(f"not published: {words.count(len(self._found), 'problem')}", "bad")])
+            self.console.say(f"not published: {words.count(len(self._found), 'problem')}", "bad")
         else:
-            # The text as it is now: what is typed later was not looked at.
-            draft = self.bench.draft(self.editor.text)
-            await self._ask(f"Publish your draft of {name}?", draft, self.bench.base)
+            try:
+                # The text as it is now: what is typed later was not looked at.
+                draft = self.bench.draft(self.editor.text)
+            except ApftuiError as error:
+                self.console.say(str(error), "bad")
+            else:
+                await self._ask(f"Publish your draft of {name}?", draft, self.bench.base)
 
     async def _ask(self, title: str, draft: Draft, base: str) -> None:
         assert self.bench.status is not None
@@ -158,28 +162,29 @@ class Workshop(WrapperView):
     @work(group="command")
     async def _publish(self, draft: Draft, base: str, message: str) -> None:
         if self.console.read_only:
-            self.say([(f"nothing is published: {self.console.why_read_only}", "bad")])
+            self.console.say(f"nothing is published: {self.console.why_read_only}", "bad")
             return
-        self.say([("publishing …", "soft")])
+        self.console.say("publishing …", "soft")
         try:
             done = await self.bench.publish(draft, base, message)
             self.console.say(f"{done.what}: {done.state}", "good")
-            await self.bench.read()
-            if not self.drafted:
-                self.bench.base = ""
+            await self._rebase(draft.template is not None)
         except Stale as error:
-            await self._rebase()
-            self.say([(str(error), "bad")])
+            await self._rebase(True)
+            self.console.say(str(error), "bad")
             self.app.push_screen(Notice(f"Nothing is published: {error}", error.diff))
         except ApftuiError as error:
-            self.say([(line, "bad") for line in str(error).splitlines()[:1]])
+            first, *rest = str(error).splitlines()
+            self.console.say(first, "bad")
+            if rest:
+                self.app.push_screen(Notice(first, rest))
         self._paused()
 
-    async def _rebase(self) -> None:
-        """Take the draft as one of what counts now, which its author is shown."""
+    async def _rebase(self, mine: bool) -> None:
+        """Ask what counts now; if the draft is `mine` to go on with, it is one of that."""
         try:
             await self.bench.read()
         except ApftuiError:
             return
-        if self.bench.live is not None:
+        if self.bench.live is not None and (mine or not self.drafted):
             self.bench.base = self.bench.live.version

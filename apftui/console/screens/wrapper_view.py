@@ -14,7 +14,7 @@ from apftui.console import format as words
 from apftui.console.bench import Bench
 from apftui.console.commands import BY_NAME
 from apftui.console.screens.base import ConsoleScreen
-from apftui.console.store import Change
+from apftui.console.store import Change, Link
 from apftui.console.widgets.editor import Editor
 from apftui.console.widgets.paint import Line
 from apftui.console.widgets.pick_list import PickList
@@ -47,6 +47,7 @@ class WrapperView(ConsoleScreen):
         self.list = PickList()
         self.faults = Faults()
         self.title_line = WorkshopTitle()
+        self._opening = False
         self._loaded = False
         self._revision = 0
         """Counts what was typed: an older answer is for an older text."""
@@ -76,7 +77,10 @@ class WrapperView(ConsoleScreen):
         self._show()
 
     def changed(self, change: Change) -> None:
-        if self._loaded and (change.queues is None or change.queues):
+        if not self._loaded:
+            if not self._opening and self.store.link is Link.LIVE:
+                self._open()
+        elif change.queues is None or change.queues:
             self._look_again()
 
     @property
@@ -90,14 +94,17 @@ class WrapperView(ConsoleScreen):
     async def _open(self) -> None:
         """Show the draft, if there is one, else what counts."""
         bench, draft = self.bench, None
+        self._opening = True
         try:
             await bench.read()
             if self.console.asked_read_only:
-                self.say([(f"read-only: {self.console.why_read_only}", "warn")])
+                self.console.say(f"read-only: {self.console.why_read_only}", "warn")
             else:
                 draft = await bench.take(self.console.drafts)
         except ApftuiError as error:
-            self.say([(str(error), "bad")])
+            self.console.say(str(error), "bad")
+        finally:
+            self._opening = False
         if not self.is_mounted or bench.live is None:
             return
         self.editor.load(bench.template if draft is None else draft)
@@ -108,7 +115,7 @@ class WrapperView(ConsoleScreen):
             self.queue = next(iter(bench.users), "")
         if draft is not None and bench.kept_at is not None:
             said = f"this is your draft of {words.moment(bench.kept_at)}"
-            self.say([(f"{said}, made from {bench.base}", "good")])
+            self.console.say(f"{said}, made from {bench.base}", "good")
         self._show()
         self._check()
 
@@ -133,7 +140,7 @@ class WrapperView(ConsoleScreen):
         try:
             found = await self.bench.check(self.editor.text)
         except ApftuiError as error:
-            self.say([(str(error), "bad")])
+            self.console.say(str(error), "bad")
             return
         if asked == self._revision:
             self._checked = (asked, found)
@@ -187,6 +194,10 @@ class WrapperView(ConsoleScreen):
             return None
         return super().check_action(action, parameters)
 
+    @property
+    def why_read_only(self) -> str:
+        return super().why_read_only or "there is no draft here that is yours"
+
     def action_edit(self) -> None:
         self._turn_to("edit")
 
@@ -235,7 +246,7 @@ class WrapperView(ConsoleScreen):
     def action_next_fault(self) -> None:
         lines = sorted({f.line for f in self._found if f.line and f.file == "wrapper.sh"})
         if not lines:
-            self.say([("no problem has a line in this file", "soft")])
+            self.console.say("no problem has a line in this file", "soft")
             return
         self._turn_to("edit")
         here = self.editor.cursor_location[0] + 1
@@ -272,6 +283,6 @@ class WrapperView(ConsoleScreen):
         try:
             text = await self.bench.version(self.list.cursor)
         except ApftuiError as error:
-            self.say([(str(error), "bad")])
+            self.console.say(str(error), "bad")
         else:
             await self.console.show_lines(wrapper_pages.script(text.template))

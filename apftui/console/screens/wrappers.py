@@ -80,7 +80,7 @@ class WrappersScreen(ConsoleScreen):
             async with self.console.client() as factory:
                 answer = await factory.get("/v1/wrappers", RootModel[tuple[WrapperStatus, ...]])
         except ApftuiError as error:
-            self.say([(str(error), "bad")])
+            self.console.say(str(error), "bad")
         else:
             self._every = answer.root
         self._show()
