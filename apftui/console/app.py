@@ -192,9 +192,12 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def refused(self, error: ApftuiError) -> None:
         """Say what a change ran into; what differs now is to be read before going on."""
-        self.say(str(error), "bad")
+        first, *rest = str(error).splitlines() or [""]
+        self.say(first, "bad")
         if isinstance(error, Stale):
             self.push_screen(Notice(f"Nothing was changed: {error}", error.diff))
+        elif rest:
+            self.push_screen(Notice(first, rest))
 
     @work(group="command")
     async def undo(self) -> None:

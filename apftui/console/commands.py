@@ -105,7 +105,7 @@ COMMANDS = (
             ("overview", "queue"), "wrapper", 11, needs="queue"),
     Command("workshop", "wrap.open", "enter", "Open the wrapper under the cursor", ("wrappers",),
             "open", 2),
-    Command("edit", "wrap.edit", "f2", "Edit your draft of it", ("workshop",), "edit", 3),
+    Command("draft", "wrap.draft", "f2", "Edit your draft of it", ("workshop",), "edit", 3),
     Command("next_fault", "wrap.next_fault", "f3", "Go to the next problem", ("workshop",),
             "problem", 9),
     Command("versions", "wrap.versions", "f4", "All versions", ("workshop",), "versions", 6),

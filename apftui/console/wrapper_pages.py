@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from apftui.console import format as words
 from apftui.console import pages
 from apftui.console.bench import Bench
-from apftui.console.commands import BY_NAME
 from apftui.console.widgets.paint import Item, Line, Span, fitted
 from core.api.wrappers import CheckResult, Fault, VersionStatus, WrapperStatus
 
@@ -166,16 +165,14 @@ def problem(text: str, width: int) -> list[Line]:
     ]
 
 
-def effect(status: WrapperStatus, base: str) -> list[str]:
-    """Return what will happen if another version takes the place of `base`."""
+def reach(status: WrapperStatus, base: str) -> tuple[Line, ...]:
+    """Return what will take the place of `base`, and for whom."""
     now = next((v for v in status.versions if v.version == base), None)
-    of = f" of {now.by} ({now.message})" if now is not None and now.by else ""
+    of = f", which {now.by} published: {now.message}" if now is not None and now.by else ""
     n = len(status.queues)
     some = ", ".join(status.queues[:3]) + (f" and {n - 3} more" if n > 3 else "")
-    return [
-        f"It takes the place of {base}{of}.",
-        f"{words.count(n, 'queue')} use{'s' if n == 1 else ''} it: {some}."
-        if n
-        else "No queue uses it.",
-        BY_NAME["publish"].effect,
-    ]
+    use = f"{words.count(n, 'queue')} use{'s' if n == 1 else ''} it: {some}."
+    return (
+        [(f"It takes the place of {base}{of}", "soft")],
+        [(use if n else "No queue uses it.", "soft")],
+    )

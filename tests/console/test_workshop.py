@@ -12,8 +12,8 @@ import pytest
 from textual import events
 
 from apftui.console.drafts import Desk
+from apftui.console.screens.confirm import Confirm
 from apftui.console.screens.overview import Overview
-from apftui.console.screens.publish import PublishDialog
 from apftui.console.screens.workshop import Workshop
 from apftui.console.screens.wrappers import WrappersScreen
 from core.api.models import Problem
@@ -322,11 +322,11 @@ async def test_bash_is_highlighted_up_to_a_thousand_lines(socket: Path) -> None:
 
 async def publish(it: Console, message: str = "why", count: str = "3") -> None:
     await it.press("f8")
-    await it.until(lambda: isinstance(it.app.screen, PublishDialog))
+    await it.until(lambda: isinstance(it.app.screen, Confirm))
     assert it.app.focused is not None
     assert it.app.focused.id == "cancel"
     await it.press("tab")
-    await it.until(lambda: it.app.focused is not None and it.app.focused.id == "message")
+    await it.until(lambda: it.app.focused is not None and it.app.focused.id == "why")
     await it.type(message)
     await it.press("tab")
     await it.type(count)
@@ -362,7 +362,7 @@ async def test_without_message_or_number_nothing_is_published(
     async with workshop(served, socket) as it:
         await append(it, "# mine\n")
         await publish(it, message, count)
-        assert isinstance(it.app.screen, PublishDialog)
+        assert isinstance(it.app.screen, Confirm)
         await it.press("escape")
         assert served.published == []
         assert shop(it).editor.text.endswith("# mine\n")

@@ -16,9 +16,9 @@ from textual.widgets import TextArea
 from apftui.console import format as words
 from apftui.console import wrapper_pages
 from apftui.console.commands import BY_NAME
-from apftui.console.screens.confirm import Confirm, Notice
-from apftui.console.screens.publish import PublishDialog
+from apftui.console.question import Answer, Question
 from apftui.console.screens.wrapper_view import WrapperView
+from core.api.client import Client
 from core.api.wrappers import Draft
 from core.model.errors import ApftuiError, Stale
 
@@ -89,14 +89,16 @@ class Workshop(WrapperView):
         if not self.drafted:
             self.console.say("there is no draft to drop", "soft")
             return
+        await self.console.confirm(
+            Question("Drop your draft?", "Drop", self._drop, effect=BY_NAME["discard"].effect)
+        )
 
-        def answered(why: str | None) -> None:
-            if why is not None and self.bench.live is not None:
-                self.bench.base = self.bench.live.version
-                self.editor.load(self.bench.template)
-                self._paused()
-
-        await self.app.push_screen(Confirm(BY_NAME["discard"], ()), answered)
+    async def _drop(self, factory: Client, answer: Answer) -> str:
+        if self.bench.live is not None:
+            self.bench.base = self.bench.live.version
+            self.editor.load(self.bench.template)
+            self._paused()
+        return f"the draft of {self.bench.name} is dropped"
 
     async def action_outside(self) -> None:
         """Edit the draft's file in the operator's own editor; the console waits for it."""
@@ -151,34 +153,27 @@ class Workshop(WrapperView):
     async def _ask(self, title: str, draft: Draft, base: str) -> None:
         assert self.bench.status is not None
 
-        def answered(message: str | None) -> None:
-            if message is not None:
-                self._publish(draft, base, message)
-
-        effect = wrapper_pages.effect(self.bench.status, base)
-        dialog = PublishDialog(title, effect, len(self.bench.users))
-        await self.app.push_screen(dialog, answered)
-
-    @work(group="command")
-    async def _publish(self, draft: Draft, base: str, message: str) -> None:
-        if self.console.read_only:
-            self.console.say(f"nothing is published: {self.console.why_read_only}", "bad")
-            return
-        self.console.say("publishing …", "soft")
-        try:
-            done = await self.bench.publish(draft, base, message)
-            self.console.say(f"{done.what}: {done.state}", "good")
+        async def publish(factory: Client, answer: Answer) -> str:
+            try:
+                done = await self.bench.publish(draft, base, answer.why)
+            except Stale:
+                await self._rebase(True)
+                raise
             await self._rebase(draft.template is not None)
-        except Stale as error:
-            await self._rebase(True)
-            self.console.say(str(error), "bad")
-            self.app.push_screen(Notice(f"Nothing is published: {error}", error.diff))
-        except ApftuiError as error:
-            first, *rest = str(error).splitlines()
-            self.console.say(first, "bad")
-            if rest:
-                self.app.push_screen(Notice(first, rest))
-        self._paused()
+            return f"{done.what}: {done.state}"
+
+        await self.console.confirm(
+            Question(
+                title,
+                "Publish",
+                publish,
+                about=wrapper_pages.reach(self.bench.status, base),
+                effect=BY_NAME["publish"].effect,
+                reason="what was changed, and why",
+                required=True,
+                count=len(self.bench.users),
+            )
+        )
 
     async def _rebase(self, mine: bool) -> None:
         """Ask what counts now; if the draft is `mine` to go on with, it is one of that."""
@@ -188,3 +183,5 @@ class Workshop(WrapperView):
             return
         if self.bench.live is not None and (mine or not self.drafted):
             self.bench.base = self.bench.live.version
+        if self.is_mounted:
+            self._paused()

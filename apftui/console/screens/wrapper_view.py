@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Tab = Literal["edit", "preview", "diff", "versions"]
 
 _WHILE_TYPING = frozenset(
-    ["back", "edit", "preview", "diff", "versions", "publish", "discard", "next_fault", "outside"]
+    ["back", "draft", "preview", "diff", "versions", "publish", "discard", "next_fault", "outside"]
 )
 
 
@@ -198,7 +198,7 @@ class WrapperView(ConsoleScreen):
     def why_read_only(self) -> str:
         return super().why_read_only or "there is no draft here that is yours"
 
-    def action_edit(self) -> None:
+    def action_draft(self) -> None:
         self._turn_to("edit")
 
     def action_versions(self) -> None:
