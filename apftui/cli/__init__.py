@@ -12,9 +12,10 @@ from apftui.cli.queue import queue
 from apftui.cli.root import main
 from apftui.cli.set import set_, unset
 from apftui.cli.status import status
+from apftui.cli.wrappers import wrappers
 
 _EVERYDAY = (init, check, decide, plan, status, explain)
-for _command in (*_EVERYDAY, queue, actions, undo, intent, reload, stop):
+for _command in (*_EVERYDAY, queue, wrappers, actions, undo, intent, reload, stop):
     main.add_command(_command)
 for _below in (set_, unset):
     queue.add_command(_below)

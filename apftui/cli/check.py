@@ -54,7 +54,7 @@ def _judged(layers: Layers) -> tuple[Settings, list[str]]:
     from core.settings.overrides import FILE, read
 
     base = layers.base
-    problems = [*_wrappers(base), *_state(base.factory.state)]
+    problems = [*dict.fromkeys(_wrappers(base)), *_state(base.factory.state)]
     try:
         socket_path(base.factory, os.environ)
     except ApftuiError as error:
@@ -69,7 +69,7 @@ def _wrappers(settings: Settings) -> Iterator[str]:
     from core.run.generation import wrapper_context
     from core.settings.wrappers import Library
 
-    library = Library(settings.factory.wrappers)
+    library = Library.of(settings.factory)
     for name, queue in settings.queues.items():
         try:
             library.render(
@@ -77,6 +77,16 @@ def _wrappers(settings: Settings) -> Iterator[str]:
             )
         except SettingsError as error:
             yield f"queue {name}: {error}"
+    try:
+        every = [(name, number) for name in library.names() for number in library.numbers(name)]
+    except SettingsError as error:
+        yield str(error)
+        return
+    for name, number in every:
+        try:
+            library.content(name, str(number))
+        except SettingsError as error:
+            yield str(error)
 
 
 def _state(folder: Path) -> Iterator[str]:

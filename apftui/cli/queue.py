@@ -45,7 +45,14 @@ def list_(common: Common) -> None:
     show.table(
         ("QUEUE", "STATE", "WMS", "BATCH", "WRAPPER", "WHY"),
         (
-            (q.name, q.state, q.wms_name or "-", q.batch_name, q.wrapper, why(q.decision, q))
+            (
+                q.name,
+                q.state,
+                q.wms_name or "-",
+                q.batch_name,
+                show.wrapper(q),
+                why(q.decision, q),
+            )
             for q in queues
         ),
     )
@@ -78,6 +85,7 @@ def show_(common: Common, name: str) -> None:
             ("pending", show.number(queue.pending)),
             ("running", show.number(queue.running)),
             ("held", show.number(queue.held)),
+            ("wrapper", f"{show.wrapper(queue)}  {queue.wrapper_sha}"),
             ("revision", queue.revision or "-"),
         ]
     )

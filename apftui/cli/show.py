@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from core.model.text import clean
+from core.model.text import clean, visible
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from core.api.models import QueueStatus
     from core.model.decision import Decision
 
 
@@ -72,6 +74,18 @@ def steps(told: Decision) -> None:
         ((s.plugin, str(s.in_), str(s.out), s.reason) for s in told.steps),
         right=("IN", "OUT"),
     )
+
+
+def script(text: str) -> str:
+    """Return a script: for a file as it is, for a terminal with nothing that could move it."""
+    if not sys.stdout.isatty():
+        return text
+    return visible(text)
+
+
+def wrapper(queue: QueueStatus) -> str:
+    """Return what a queue's new pilots start with: `generic@3`."""
+    return f"{queue.wrapper}@{queue.wrapper_version}" if queue.wrapper_version else queue.wrapper
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[str] = ()) -> None:

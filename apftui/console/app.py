@@ -16,7 +16,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.widgets import Input
 
-from apftui.console import changes, pages, theme
+from apftui.console import changes, drafts, pages, theme
 from apftui.console.commands import Command
 from apftui.console.link import follow
 from apftui.console.palette import Commands
@@ -28,7 +28,10 @@ from apftui.console.screens.overview import Overview
 from apftui.console.screens.parameters import ParameterScreen
 from apftui.console.screens.queue import QueueScreen
 from apftui.console.screens.text import TextScreen
+from apftui.console.screens.workshop import Workshop
+from apftui.console.screens.wrappers import WrappersScreen
 from apftui.console.store import Change, Link, Store
+from apftui.console.widgets.editor import Editor
 from apftui.console.widgets.paint import Line
 from core.api.client import Client
 from core.api.models import Action, QueueStatus
@@ -72,7 +75,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.ticks = ticks
         self.wall = wall
         self.store = Store()
-        self._asked_read_only = read_only
+        self.asked_read_only = read_only
         self._was_read_only = True
         self._interrupted_at = float("-inf")
         self._message_until = 0.0
@@ -88,6 +91,13 @@ class ConsoleApp(App[None], inherit_bindings=False):
         Textual sends a key through the widgets first. Over a slow line several come together:
         `/p` would open a filter and pause a queue, for `p` was on its way before the filter was.
         """
+        if (
+            isinstance(event, events.Key | events.Paste)
+            and isinstance(self.focused, Editor)
+            and not event.is_forwarded
+            and self.focused.take(event)
+        ):
+            return
         if isinstance(event, events.Key) and not event.is_forwarded:
             active = self.screen.active_bindings.get(event.key)
             if active is not None and active.enabled and self._at_once(active.binding.action):
@@ -142,7 +152,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
     @property
     def why_read_only(self) -> str:
         """Why nothing may be changed; empty if it may."""
-        if self._asked_read_only:
+        if self.asked_read_only:
             return "started with --read-only"
         if self.store.link is not Link.LIVE:
             return self.store.problem or "the factory has not answered yet"
@@ -182,9 +192,12 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def refused(self, error: ApftuiError) -> None:
         """Say what a change ran into; what differs now is to be read before going on."""
-        self.say(str(error), "bad")
+        first, *rest = str(error).splitlines() or [""]
+        self.say(first, "bad")
         if isinstance(error, Stale):
             self.push_screen(Notice(f"Nothing was changed: {error}", error.diff))
+        elif rest:
+            self.push_screen(Notice(first, rest))
 
     @work(group="command")
     async def undo(self) -> None:
@@ -252,6 +265,24 @@ class ConsoleApp(App[None], inherit_bindings=False):
             return pages.factory(store.factory, store.alarms(), width, elapsed)
 
         await self.push_screen(TextScreen(self, lines))
+
+    async def show_wrappers(self) -> None:
+        """Open the list of wrappers."""
+        await self.push_screen(WrappersScreen(self))
+
+    async def show_wrapper(self, name: str, queue: str = "") -> None:
+        """Open a wrapper; what is shown as a queue would get it, is shown for `queue`."""
+        await self.push_screen(Workshop(self, name, queue))
+
+    async def show_lines(self, lines: Sequence[Line]) -> None:
+        """Open a page that says `lines`."""
+        await self.push_screen(TextScreen(self, lambda width: lines))
+
+    @property
+    def drafts(self) -> Path:
+        """Where the drafts for this factory are kept."""
+        name = self.store.hello.name if self.store.hello else "unknown"
+        return drafts.folder(name, os.environ)
 
     def place_of(self, name: str) -> tuple[int, int]:
         """Return a queue's place in the overview and of how many; place -1 if filtered out."""

@@ -129,7 +129,7 @@ COLUMNS = (
     _text("WMS", 12, 9, lambda q: q.wms.status),
     _text("BATCH", 13, 10, lambda q: q.batch_name),
     _text("SCHEDD", 15, 20, lambda q: q.schedd),
-    _text("WRAPPER", 14, 12, lambda q: q.wrapper),
+    _text("WRAPPER", 14, 16, words.wrapper),
     WHY,
 )
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-View = Literal["overview", "queue", "parameters", "page"]
+View = Literal["overview", "queue", "parameters", "page", "wrappers", "workshop"]
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,16 @@ SECTIONS = {
     "table": "Table",
     "param": "Parameters",
     "queue": "Queue",
+    "wrap": "Wrapper",
     "app": "Console",
 }
-ALL: tuple[View, ...] = ("overview", "queue", "parameters", "page")
+ALL: tuple[View, ...] = ("overview", "queue", "parameters", "page", "wrappers", "workshop")
 
 COMMANDS = (
     Command("open", "nav.open", "enter", "Open the queue under the cursor", ("overview",),
             "open", 2, needs="queue"),
-    Command("back", "nav.back", "escape,backspace,q", "Go back", ("queue", "parameters", "page"),
-            "back", 1),
+    Command("back", "nav.back", "escape,backspace,q", "Go back",
+            ("queue", "parameters", "page", "wrappers", "workshop"), "back", 1),
     Command("up", "nav.up", "k,up", "Up", ALL),
     Command("down", "nav.down", "j,down", "Down", ALL),
     Command("top", "nav.top", "g,home", "To the first line", ALL),
@@ -59,9 +60,11 @@ COMMANDS = (
     Command("page_down", "nav.page_down", "pagedown,ctrl+f", "A page down", ALL),
     Command("half_up", "nav.half_up", "ctrl+u", "Half a page up", ALL),
     Command("half_down", "nav.half_down", "ctrl+d", "Half a page down", ALL),
-    Command("previous_queue", "nav.previous", "left_curly_bracket", "Previous queue", ("queue",),
+    Command("previous_queue", "nav.previous", "left_curly_bracket", "Previous queue",
+            ("queue", "workshop"),
             "prev", 4, needs="queue"),
-    Command("next_queue", "nav.next", "right_curly_bracket", "Next queue", ("queue",),
+    Command("next_queue", "nav.next", "right_curly_bracket", "Next queue",
+            ("queue", "workshop"),
             "next", 5, needs="queue"),
     Command("filter", "table.filter", "slash", "Filter by name and state as you type",
             ("overview",), "filter", 3),
@@ -98,6 +101,30 @@ COMMANDS = (
     Command("undo", "queue.undo", "u", "Undo your own last change", ("overview", "queue",
             "parameters"), "undo", 9, dangerous=True, effect="What stood before is put back."),
     Command("overview", "nav.overview", "1", "To the overview", ("queue", "page")),
+    Command("wrapper", "queue.wrapper", "w", "Its wrapper: look, edit, publish, roll back",
+            ("overview", "queue"), "wrapper", 11, needs="queue"),
+    Command("workshop", "wrap.open", "enter", "Open the wrapper under the cursor", ("wrappers",),
+            "open", 2),
+    Command("draft", "wrap.draft", "f2", "Edit your draft of it", ("workshop",), "edit", 3),
+    Command("next_fault", "wrap.next_fault", "f3", "Go to the next problem", ("workshop",),
+            "problem", 9),
+    Command("versions", "wrap.versions", "f4", "All versions", ("workshop",), "versions", 6),
+    Command("preview", "wrap.preview", "f6", "The script as a queue would get it", ("workshop",),
+            "preview", 4),
+    Command("diff", "wrap.diff", "f7", "What differs from the version that counts", ("workshop",),
+            "diff", 5),
+    Command("publish", "wrap.publish", "f8",
+            "Publish the draft, or the version under the cursor", ("workshop",),
+            "publish", 2, dangerous=True,
+            effect="New pilots get it. Pilots that wait or run keep theirs."),
+    Command("discard", "wrap.discard", "f9", "Drop your draft", ("workshop",), "drop", 10,
+            effect="What you typed is gone; the version that counts is shown again."),
+    Command("outside", "wrap.outside", "ctrl+e", "Edit the draft in $EDITOR", ("workshop",),
+            "$EDITOR", 8),
+    Command("show_version", "wrap.show", "enter", "Show the version under the cursor",
+            ("workshop",), "show", 3),
+    Command("wrappers", "app.wrappers", "4", "Wrappers: what pilots start with",
+            ("overview", "queue"), "wrappers", 12),
     Command("factory", "app.factory", "A", "Alarms, sources and the factory itself",
             ("overview", "queue", "parameters"), "alarms", 9),
     Command("reload", "app.reload", "ctrl+r", "Read the settings files again", ("overview",),
@@ -108,7 +135,7 @@ COMMANDS = (
     Command("command_palette", "app.palette", "colon", "Find a command by its name", ALL,
             "commands", -1),
     Command("help", "app.help", "question_mark", "This help",
-            ("overview", "queue", "parameters"), "help", -2),
+            ("overview", "queue", "parameters", "wrappers", "workshop"), "help", -2),
 )  # fmt: skip
 
 BY_NAME = {command.name: command for command in COMMANDS}

@@ -109,6 +109,11 @@ def why(queue: QueueStatus, *, named: bool = True) -> str:
     return "".join(step.reason if known else f"{step.plugin}: {step.reason}" for step in told)
 
 
+def wrapper(queue: QueueStatus) -> str:
+    """Return what the queue's new pilots start with: `generic@3`."""
+    return f"{queue.wrapper}@{queue.wrapper_version}" if queue.wrapper_version else queue.wrapper
+
+
 def count(n: int, what: str) -> str:
     """Return `1 queue`, `2 queues`."""
     return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -115,6 +115,9 @@ def queue(detail: QueueDetail, width: int, elapsed: float) -> list[Line]:
         lines += [heading("Decision", width, note), *steps(status.decision, width)]
     lines += [[], heading("Numbers", width)]
     lines += _numbers(status, width, elapsed)
+    if status.wrapper_version:
+        first: list[Span] = [("   wrapper  ", "soft"), (words.wrapper(status), "strong")]
+        lines += wrapped([*first, ("  ", "")], status.wrapper_sha, width, "dim")
     lines += _section("Recent decisions", width, (_past(p, width) for p in detail.decisions))
     lines += _section("Submissions", width, (_intent(i, width) for i in detail.intents))
     lines += _section("Actions", width, (_action(a, width) for a in detail.actions))

@@ -35,6 +35,8 @@ class Question:
     """What will happen, in words."""
     reason: str = ""
     """What stands in the empty line for the reason; "" asks for none."""
+    required: bool = False
+    """Without a reason it is not done."""
     lasting: bool = False
     """It may end by itself, and how soon is asked."""
     count: int = 1

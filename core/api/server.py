@@ -13,7 +13,7 @@ from aiohttp import web
 from anyio import to_thread
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from core.api import changes
+from core.api import changes, wrappers
 from core.api.models import (
     PROTOCOL,
     Action,
@@ -180,6 +180,7 @@ ROUTES = (
     Route("POST", "/v1/resolve", NoQuery, ResolveRequest, Intent, resolve),
     Route("POST", "/v1/reload", NoQuery, None, ReloadResult, reload),
     Route("POST", "/v1/stop", NoQuery, StopRequest, Hello, stop),
+    *wrappers.ROUTES,
 )
 
 

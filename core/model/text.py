@@ -1,4 +1,4 @@
-"""Text from outside is hostile until it went through `clean`."""
+"""Text from outside is hostile until it went through `clean` or `visible`."""
 
 
 def clean(text: str, limit: int = 1000) -> str:
@@ -12,6 +12,15 @@ def clean(text: str, limit: int = 1000) -> str:
     if not shown.isprintable():
         shown = "".join(c if c.isprintable() else _visible(c) for c in shown)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """Return a text of many lines whose characters are all visible, but line feeds and tabs.
+
+    For texts that an operator edits: `clean` for each line, nothing is cut.
+    """
+    lines = text.replace("\r\n", "\n")
+    return "".join(c if c.isprintable() or c in "\n\t" else _visible(c) for c in lines)
 
 
 def _visible(char: str) -> str:

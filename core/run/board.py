@@ -31,6 +31,8 @@ class Row(NamedTuple):
     batch_name: str
     schedd: str
     wrapper: str
+    wrapper_version: str
+    wrapper_sha: str
     revision: str
 
 
@@ -119,6 +121,8 @@ def status(row: Row, version: int, now: float) -> QueueStatus:
         batch_name=row.batch_name,
         schedd=row.schedd,
         wrapper=row.wrapper,
+        wrapper_version=row.wrapper_version,
+        wrapper_sha=row.wrapper_sha,
         revision=row.revision,
         version=version,
     )

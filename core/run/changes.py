@@ -5,7 +5,7 @@ overrides.toml is the truth: whatever a crash leaves in the ledger is set right 
 
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,11 +56,16 @@ class Changes:
         self.overrides = book.read(self._path)
         self._seen: dict[tuple[str, str], tuple[EffectiveValue, ...]] = {}
 
-    def reconcile(self, reader: LedgerReader) -> None:
-        """Settle actions that a crash left half done: the file says whether they were."""
+    def reconcile(self, reader: LedgerReader, published: Collection[str]) -> None:
+        """Settle actions that a crash left half done: the disk says whether they were.
+
+        `published` are the actions that wrappers on disk were published by.
+        """
         for action in reader.asked():
             if self.overrides.action == action["id"]:
                 self._ledger.settle_action(action["id"], "applied", "found in overrides.toml")
+            elif action["id"] in published:
+                self._ledger.settle_action(action["id"], "applied", "found among the published")
             else:
                 self._ledger.settle_action(
                     action["id"], "failed", "the factory ended before it was applied"
@@ -196,14 +201,25 @@ class Changes:
 
         Raise StateError if it cannot be written; then nothing has changed.
         """
-        action = proposal.action
+        return await self.put(proposal.action, self._replace, proposal.overrides)
+
+    def _replace(self, overrides: Overrides) -> None:
+        book.write(self._path, overrides)
+        self.overrides = overrides
+
+    async def put(
+        self, action: dict[str, Any], write: Callable[..., None], *args: Any
+    ) -> dict[str, Any]:
+        """Do what one call of `write` does: ledger, `write`, ledger. Return the action.
+
+        Raise StateError if it cannot be written; then nothing has changed.
+        """
         await self._writer.do(self._ledger.ask, action)
         try:
-            await self._writer.do(book.write, self._path, proposal.overrides)
+            await self._writer.do(write, *args)
         except StateError as error:
             await self._settle(action["id"], "failed", str(error))
             raise
-        self.overrides = proposal.overrides
         await self._settle(action["id"], "applied", "")
         log.info("%s: %s%s", action["by"], action["what"], _because(action["why"]))
         return {**action, "state": "applied", "detail": ""}

@@ -17,16 +17,19 @@ from core.model.submission import Intent, IntentState
 from core.run.board import Board
 from core.run.books import Books
 from core.run.changes import Changes, Proposal, Wanted
+from core.run.drafts import Draft
 from core.run.generation import Generation, render_wrappers
 from core.run.opening import State
 from core.run.outstanding import REMEMBERED_S, Outstanding
 from core.run.passes import Passes
 from core.run.preview import Previews
+from core.run.publishing import prepare
 from core.run.rows import rows
 from core.run.services import Services
 from core.run.stops import operators_stop
 from core.run.views import FactoryStatus, Preview
 from core.run.writer import Writer
+from core.settings import published
 from core.settings.load import Layers, read_layers, resolve
 from core.settings.overrides import Overrides
 from core.settings.schema import QueueSettings, Settings
@@ -59,7 +62,7 @@ class Factory:
         if state.ledger.alarm:
             self._alarms["state"] = state.ledger.alarm
         self._changes = Changes(self._folder, state.ledger, self._writer)
-        self._changes.reconcile(state.reader)
+        self._changes.reconcile(state.reader, published.actions(published.folder(self._folder)))
         self._outstanding = Outstanding(state.reader.recent(clock.wall() - REMEMBERED_S))
         settings = resolve(layers, self._changes.overrides)
         self._news = anyio.Event()
@@ -71,6 +74,7 @@ class Factory:
         # A pass, a reload and a change each see settings that stand still.
         self._still = anyio.Lock()
         self._reloading = anyio.Lock()
+        self._publishing = anyio.Lock()
         self._next_pass: float | None = None
         self._stop = anyio.Event()
         self._remove_pilots = False
@@ -260,6 +264,25 @@ class Factory:
         propose = partial(self._changes.propose_undo, by=by, why=why)
         return await anyio.to_thread.run_sync(propose, self._layers, self.state.reader, action)
 
+    async def publish(self, draft: Draft, *, base: str, message: str, by: str) -> dict[str, Any]:
+        """Make a draft the version of its wrapper that counts. Return the action.
+
+        New pilots of the queues that use it get it; those that are there keep theirs. Raise Stale
+        if another version than `base` counts, SettingsError with all that is wrong with it.
+        """
+        async with self._publishing:
+            while True:
+                settings = self.generation.settings
+                ready = await prepare(settings, draft, base=base, message=message, by=by)
+                async with self._still:
+                    # Trying it out takes its time: passes, changes and reloads go on meanwhile.
+                    if self.generation.settings is settings:
+                        done = await self._changes.put(ready.action, ready.write)
+                        rendered = {**self.generation.wrappers, **ready.rendered}
+                        self._services.adopt(settings, rendered)
+                        self._refresh()
+                        return done
+
     async def resolve(self, submission: str, state: IntentState, *, by: str, why: str) -> Intent:
         """Take an operator's word on an intent whose batch system never answers again."""
         found = (i for i in self._outstanding.unresolved() if i.submission == submission)
@@ -296,7 +319,9 @@ class Factory:
 
     async def _apply(self, proposal: Proposal) -> dict[str, Any]:
         # A change that breaks a wrapper is refused before it is written.
-        wrappers = await anyio.to_thread.run_sync(render_wrappers, proposal.settings)
+        wrappers = await anyio.to_thread.run_sync(
+            render_wrappers, proposal.settings, self.generation
+        )
         done = await self._changes.apply(proposal)
         self._changes.remember(self.generation.settings)
         self._services.adopt(proposal.settings, wrappers)

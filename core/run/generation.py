@@ -108,15 +108,32 @@ def submit_worker(table: BatchTable, plugin: str, state: Path, epoch: int) -> Wo
     )
 
 
-def render_wrappers(settings: Settings) -> dict[str, Rendered]:
-    """Render the wrapper of every queue. Raise SettingsError naming queue and cure."""
-    library = Library(settings.factory.wrappers)
-    return {
-        name: library.render(
-            queue.wrapper, queue.wrapper_parameters, wrapper_context(settings, queue)
-        )
-        for name, queue in settings.queues.items()
-    }
+def render_wrappers(settings: Settings, running: "Generation | None" = None) -> dict[str, Rendered]:
+    """Render the wrapper of every queue. Raise SettingsError naming queue and cure.
+
+    With `running`, what its queues run with stays wherever the settings say the same: a pause
+    neither takes in a file that is just being edited, nor fails for it.
+    """
+    library = Library.of(settings.factory)
+    before = {} if running is None else running.wrappers
+    rendered = {}
+    for name, queue in settings.queues.items():
+        kept = before.get(name)
+        if (
+            kept is None
+            or running is None
+            or _wanted(running.settings, name) != _wanted(settings, name)
+        ):
+            kept = library.render(
+                queue.wrapper, queue.wrapper_parameters, wrapper_context(settings, queue)
+            )
+        rendered[name] = kept
+    return rendered
+
+
+def _wanted(settings: Settings, name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    queue = settings.queues[name]
+    return queue.wrapper, queue.wrapper_parameters, wrapper_context(settings, queue)
 
 
 def wrapper_context(settings: Settings, queue: QueueSettings) -> dict[str, Any]:

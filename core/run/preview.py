@@ -52,7 +52,7 @@ class Previews:
         )
         totals = now.totals(running)
         only = proposed.settings.model_copy(update={"queues": {n: queues[n] for n in touched}})
-        await anyio.to_thread.run_sync(render_wrappers, only)
+        await anyio.to_thread.run_sync(render_wrappers, only, running)
         async with self._turn:
             before, after = [
                 [d.decision for d in await self._decider.decide(each, totals)] for each in questions

@@ -72,6 +72,8 @@ def _row(
         batch_name=queue.batch,
         schedd=counted.answer.schedd if counted else "",
         wrapper=queue.wrapper,
+        wrapper_version=generation.wrappers[queue.name].version,
+        wrapper_sha=generation.wrappers[queue.name].sha256,
         revision=queue.revision,
     )
 
@@ -188,5 +190,7 @@ def _left(
         batch_name=", ".join(batches),
         schedd=", ".join(p.answer.schedd for p in polled),
         wrapper="",
+        wrapper_version="",
+        wrapper_sha="",
         revision="",
     )

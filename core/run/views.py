@@ -68,6 +68,10 @@ class QueueStatus(Frozen):
     batch_name: str = ""
     schedd: str = ""
     wrapper: str = ""
+    wrapper_version: str = ""
+    """Number of a published version, `folder` (the operator's own) or `shipped`."""
+    wrapper_sha: str = ""
+    """Of the script that new pilots get; their `APFWrapper`."""
     revision: str = ""
     version: int = 0
     """Snapshot version of the last change."""

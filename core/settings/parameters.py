@@ -83,7 +83,7 @@ def parameters(
     """
     by_key = {(e.queue, e.key): e for e in overrides.entries if not e.orphaned}
     found = _Forms()
-    library = Library(settings.factory.wrappers)
+    library = Library.of(settings.factory)
     known = _forms_of_keys(settings, library)
     queues = []
     for name in dict.fromkeys(names):

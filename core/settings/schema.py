@@ -31,7 +31,8 @@ class FactoryTable(Frozen):
     started_by: Literal["console", "systemd"] = "console"
     socket_group: str | None = None
     wrappers: Path | None = Field(
-        default=None, description="Folder of the operator's own wrappers; they come first."
+        default=None,
+        description="Folder of the operator's own wrappers; what was published comes before it.",
     )
     history_days: PositiveInt = 30
 

@@ -17,6 +17,7 @@ from core.api.models import (
     SourceStatus,
     WmsView,
 )
+from core.api.wrappers import VersionStatus, WrapperStatus
 from core.model.decision import Decision, TraceStep
 from core.model.submission import Intent, IntentState
 from core.settings.schema import EffectiveValue
@@ -136,6 +137,8 @@ def queue(
         "batch_name": "main",
         "schedd": "bosco1.cern.ch",
         "wrapper": "generic",
+        "wrapper_version": "3",
+        "wrapper_sha": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "revision": "r1",
     }
     return QueueStatus.model_validate(told | more)
@@ -309,3 +312,41 @@ def detail(status: QueueStatus, **more: object) -> QueueDetail:
         ),
     }  # fmt: skip
     return QueueDetail.model_validate(told | more)
+
+
+TEMPLATE = """#!/bin/bash
+# A pilot of the factory apftui, wrapper "generic".
+command=(@{ command }@)
+
+set -u
+#% include "steps/report_node.sh"
+
+report_node
+"${command[@]}"
+"""
+
+
+def wrappers() -> tuple[WrapperStatus, ...]:
+    """One that was published thrice, one that comes with apftui and that no queue uses."""
+    messages = ("frontier is gone", "cvmfs looked for first", "back: 2 breaks at TRIUMF")
+    versions = [
+        VersionStatus(version=str(n), by="rs", at=NOON - (4 - n) * 86_400, message=message)
+        for n, message in enumerate(messages, 1)
+    ]
+    return (
+        WrapperStatus(
+            name="directory",
+            summary="Claims payload jobs from the folders of a `directory` WMS and runs them.",
+            version="shipped",
+            sha256="ab",
+            versions=(VersionStatus(version="shipped"),),
+        ),
+        WrapperStatus(
+            name="generic",
+            summary="Reports the node, runs one command and ends with its exit code.",
+            version="3",
+            sha256="cd",
+            queues=("BNL_PROD-gridgk01", "CERN-PROD_MCORE", "CERN-PROD_SCORE"),
+            versions=(*reversed(versions), VersionStatus(version="shipped")),
+        ),
+    )

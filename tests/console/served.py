@@ -29,6 +29,17 @@ from core.api.models import (
     UndoRequest,
     ValueChange,
 )
+from core.api.wrappers import (
+    CheckResult,
+    Draft,
+    Fault,
+    PublishRequest,
+    RenderRequest,
+    Script,
+    VersionStatus,
+    WrapperStatus,
+    WrapperText,
+)
 
 
 class Served:
@@ -53,6 +64,11 @@ class Served:
         self.undone: list[str] = []
         self.previews: list[ChangeRequest] = []
         self.previewing: Callable[[ChangeRequest], Awaitable[Preview]] = self._preview
+        self.wrappers: tuple[WrapperStatus, ...] = ()
+        self.templates: dict[tuple[str, str], str] = {}
+        """By wrapper and version; "" is the one that counts."""
+        self.faults: Callable[[Draft], tuple[Fault, ...]] = lambda draft: ()
+        self.published: list[PublishRequest] = []
         self.changing: Callable[[ChangeRequest], None] = lambda request: None
         self._news = asyncio.Event()
         self.put(*queues)
@@ -202,6 +218,52 @@ class Served:
         self.reloads += 1
         return _json(ReloadResult(added=("NEW",)))
 
+    async def list_wrappers(self, request: web.Request) -> web.Response:
+        text = RootModel[tuple[WrapperStatus, ...]](self.wrappers).model_dump_json()
+        return web.Response(text=text, content_type="application/json")
+
+    async def wrapper(self, request: web.Request) -> web.Response:
+        name, version = request.query["name"], request.query.get("version", "")
+        live = next(w.version for w in self.wrappers if w.name == name)
+        version = version or live
+        if (name, version) not in self.templates:
+            return _json(Problem(error=f"wrapper {name} has no version {version}"), 404)
+        template = self.templates[name, version]
+        return _json(
+            WrapperText(
+                name=name, version=version, sha256="", template=template, manifest="", steps={}
+            )
+        )
+
+    async def render(self, request: web.Request) -> web.Response:
+        asked = RenderRequest.model_validate_json(await request.read())
+        live = next(w.version for w in self.wrappers if w.name == asked.name)
+        template = asked.template or self.templates[asked.name, asked.version or live]
+        return _json(Script(text=template.replace("(@{ command }@)", asked.queue), sha256=""))
+
+    async def check(self, request: web.Request) -> web.Response:
+        asked = Draft.model_validate_json(await request.read())
+        users = next(w.queues for w in self.wrappers if w.name == asked.name)
+        return _json(CheckResult(faults=self.faults(asked), queues=users, changed=len(users)))
+
+    async def publish(self, request: web.Request) -> web.Response:
+        asked = PublishRequest.model_validate_json(await request.read())
+        if self.refuse is not None:
+            status, problem = self.refuse
+            return _json(problem, status)
+        self.published.append(asked)
+        old = next(w for w in self.wrappers if w.name == asked.name)
+        number = str(1 + max((int(v.version) for v in old.versions if v.at), default=0))
+        made = VersionStatus(version=number, by="op", at=0.0, message=asked.message)
+        template = asked.template or self.templates[asked.name, asked.version]
+        self.templates[asked.name, number] = template
+        new = old.model_copy(update={"version": number, "versions": (made, *old.versions)})
+        self.wrappers = tuple(new if w is old else w for w in self.wrappers)
+        what = f"publish wrapper {asked.name} {number}"
+        return _json(
+            Action(id="0123", at=0.0, by="op", what=what, why=asked.message, state="applied")
+        )
+
     def application(self) -> web.Application:
         app = web.Application()
         app.add_routes(
@@ -216,6 +278,11 @@ class Served:
                 web.post("/v1/undo", self.undo),
                 web.post("/v1/changes", self.change),
                 web.post("/v1/reload", self.reload),
+                web.get("/v1/wrappers", self.list_wrappers),
+                web.get("/v1/wrapper", self.wrapper),
+                web.post("/v1/render", self.render),
+                web.post("/v1/check", self.check),
+                web.post("/v1/publish", self.publish),
             ]
         )
         return app

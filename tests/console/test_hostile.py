@@ -48,6 +48,8 @@ def evil_queue(name: str, **more: object) -> Served:
         "batch_name": EVIL,
         "schedd": EVIL,
         "wrapper": EVIL,
+        "wrapper_version": EVIL,
+        "wrapper_sha": EVIL,
         "revision": EVIL,
     }
     status = scenes.queue(name, 1, 1, 1, **(text | more))  # type: ignore[arg-type]

@@ -42,6 +42,7 @@ PRESSED = {key for key, _, _ in MOVES} | {
     "enter", "escape", "backspace", "q", "slash", "s", "S", "less_than_sign", "greater_than_sign",
     "space", "asterisk", "p", "D", "P", "ctrl+r", "A", "colon", "question_mark",
     "left_curly_bracket", "right_curly_bracket", "e", "3", "1", "u", "d", "ctrl+s",
+    "w", "4", "f2", "f3", "f4", "f6", "f7", "f8", "f9", "ctrl+e",  # test_workshop.py
 }  # fmt: skip
 CHANGING = [c.keys for c in COMMANDS if c.dangerous and "overview" in c.views]
 

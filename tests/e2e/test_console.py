@@ -205,5 +205,7 @@ def test_a_terminal_that_goes_away_ends_the_console_and_nothing_else(tmp_path: P
 
 
 def consoles(config: str) -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True
+    )
     return [a for a in listed.stdout.splitlines() if "-m apftui" in a and config in a]

@@ -33,6 +33,8 @@ def row(
         batch_name="here",
         schedd="",
         wrapper="generic",
+        wrapper_version="shipped",
+        wrapper_sha="ab",
         revision="1",
     )
 

@@ -135,13 +135,13 @@ def test_a_value_where_the_shell_would_read_it_is_refused(tmp_path: Path, line: 
     [
         ("#!/bin/bash\n\n#% if\n", r"wrapper\.sh:3: "),
         ("#!/bin/bash\na=@{ pth }@\n", r"wrapper\.sh:2: unknown parameter pth; did you mean path"),
-        ("#!/bin/bash\n#% if nothing\n#% endif\n", r"wrapper\.sh: 'nothing' is undefined"),
-        ('#!/bin/bash\n#% include "steps/no.sh"\n', r"wrapper\.sh: .*steps/no\.sh"),
-        ('#!/bin/bash\n#% include "../../etc/passwd"\n', r"wrapper\.sh: .*etc/passwd"),
+        ("#!/bin/bash\n#% if nothing\n#% endif\n", r"wrapper\.sh:2: 'nothing' is undefined"),
+        ('#!/bin/bash\n#% include "steps/no.sh"\n', r"wrapper\.sh:2: .*steps/no\.sh"),
+        ('#!/bin/bash\n#% include "../../etc/passwd"\n', r"wrapper\.sh:2: .*etc/passwd"),
         ("#!/bin/bash\nall=@{ all }@\n", r"wrapper\.sh:2: all is a list; write it as all=\(@"),
         (
             "#!/bin/bash\n<% for x in path.__class__.mro() %><% endfor %>\n",
-            r"wrapper\.sh: .*unsafe",
+            r"wrapper\.sh:2: .*unsafe",
         ),
     ],
 )

@@ -103,7 +103,12 @@ class ConsoleScreen(Screen[None]):
         active = self.active_bindings.get(event.key)
         if active is not None and not active.enabled:
             event.stop()
-            self.say([(f"read-only: {self.console.why_read_only}", "warn")])
+            self.console.say(f"read-only: {self.why_read_only}", "warn")
+
+    @property
+    def why_read_only(self) -> str:
+        """Why a key is greyed."""
+        return self.console.why_read_only
 
     # Commands that mean the same everywhere
 
@@ -128,6 +133,16 @@ class ConsoleScreen(Screen[None]):
 
     async def action_overview(self) -> None:
         await self.console.show_overview()
+
+    async def action_wrappers(self) -> None:
+        await self.console.show_wrappers()
+
+    async def action_wrapper(self) -> None:
+        for queue in self.chosen(BY_NAME["wrapper"]):
+            if queue.wrapper:
+                await self.console.show_wrapper(queue.wrapper, queue.name)
+            else:
+                self.console.say("it has left the settings and gets no new pilots", "soft")
 
     def action_command_palette(self) -> None:
         self.app.action_command_palette()

@@ -92,7 +92,8 @@ class Confirm(Dialog):
                 yield Entry(f"type {question.count} to confirm", id="count")
             with Horizontal():
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Button(question.verb, id="do", compact=True, disabled=question.count > 1)
+                sure = question.count <= 1 and not question.required
+                yield Button(question.verb, id="do", compact=True, disabled=not sure)
 
     def on_mount(self) -> None:
         self.set_focus(self.query_one("#cancel"))  # before the next key, typed ahead
@@ -153,7 +154,8 @@ class Confirm(Dialog):
     def _may_do(self) -> bool:
         count = self._question.count
         typed = self._value("count") == str(count) if count > 1 else True
-        return typed and self._seconds() is not None
+        said = bool(self._value("why")) or not self._question.required
+        return typed and said and self._seconds() is not None
 
     def _value(self, id: str) -> str:
         return "".join(entry.value.strip() for entry in self.query(f"#{id}").results(Entry))
