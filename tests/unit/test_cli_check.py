@@ -1,5 +1,6 @@
 """`apftui check`: everything that is wrong, told at once, and nothing written."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,11 +46,12 @@ def test_every_problem_has_its_line(config: Path) -> None:
 
 
 def test_the_settings_of_the_readme_are_good(config: Path) -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    example = readme.partition("```toml\n")[2].partition("```")[0]
-    config.write_text(example.replace('"/var/lib/apftui"', '"state"'))
-    answer = apftui("check", "--config", config)
-    assert (answer.code, answer.err) == (0, "")
+    examples = re.findall(r"```toml\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        config.write_text(example.replace('"/var/lib/apftui"', '"state"'))
+        answer = apftui("check", "--config", config)
+        assert (answer.code, answer.err) == (0, "")
 
 
 @pytest.mark.parametrize(
