@@ -31,7 +31,8 @@ SETTINGS = local_settings(EVERY_PASS, batch="slots = 1", factory="").replace(
     "cycle = 0.2", "cycle = 0.1"
 )
 
-KILLS = 14 * int(os.environ.get("APFTUI_TEST_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("APFTUI_TEST_ROUNDS", "1"))
+KILLS = 14 * ROUNDS
 
 
 def ledger(site: Site) -> dict[str, Intent]:
@@ -80,7 +81,7 @@ def agree(site: Site) -> None:
         assert len([p for p in of.pilots() if p.is_dir()]) == known[submission].n
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(180 * ROUNDS)
 def test_kills_at_random_moments_and_nothing_is_doubled_or_forgotten(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # pytest shows it if this fails
