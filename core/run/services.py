@@ -1,6 +1,7 @@
 """The sources and submitters of the running settings: started, kept over reloads, and ended."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import anyio
@@ -246,7 +247,13 @@ class Services:
         books = Books(self._state, self._writer, self._outstanding, self._news)
         lookup = Lookup(table, key[1], worker, books, settings.factory.name)
         submitter = Submitter(
-            table, key[1], worker, books, lookup, lambda: self._schedd(table.name)
+            table,
+            key[1],
+            worker,
+            books,
+            lookup,
+            lambda: self._schedd(table.name),
+            partial(self._wanted, key),
         )
         before, ended = self._ended.get(key), anyio.Event()
         self._ended[key] = ended
@@ -268,6 +275,13 @@ class Services:
         source = self.generation.sources.batch.get(batch)
         polled = source.source.last if source else None
         return polled.answer.schedd if polled else None
+
+    def _wanted(self, key: SubmitterKey, name: str) -> bool:
+        """Tell whether a queue gets pilots there: it may have been stopped, or have left."""
+        queue = self.generation.settings.queues.get(name)
+        if queue is None or queue.paused or queue.drain:
+            return False
+        return (queue.batch, queue.submit_plugin) == key
 
     def _begin(self, task: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         assert self._tasks is not None

@@ -69,8 +69,13 @@ class Submitter:
         books: Books,
         lookup: Lookup,
         schedd: Callable[[], str | None],
+        wanted: Callable[[str], bool],
     ) -> None:
-        """`schedd` names the batch system once it has answered."""
+        """`schedd` names the batch system once it has answered.
+
+        `wanted` tells whether a queue may still get pilots: an order may wait for minutes, and an
+        operator stop its queue meanwhile.
+        """
         self.batch = batch
         self.books = books
         self.limit = MOST_AT_ONCE
@@ -84,6 +89,7 @@ class Submitter:
         self._plugin = plugin
         self._lookup = lookup
         self._schedd = schedd
+        self._wanted = wanted
         self._waiting: set[str] = set()
         self._unknown: dict[str, _Unknown] = {}
         self._stopping = anyio.Event()
@@ -195,7 +201,8 @@ class Submitter:
     async def _submit(self, order: Order) -> None:
         try:
             intents = await self._intents(order)
-            if self._stopping.is_set():
+            if (dropped := self._dropped(order.queue)) is not None:
+                log.info("%s: %d pilots ordered: %s", order.queue, order.n, dropped)
                 return
             await self.books.write(intents)
         except (ApftuiError, ValueError) as error:
@@ -209,15 +216,22 @@ class Submitter:
         self.refused.pop(order.queue, None)
         self.sending.update(order.submissions)
         for intent in intents:
-            if self._stopping.is_set():
-                detail = "the factory stopped before it was sent"
-                await self._resolve(intent, IntentState.ABSENT, detail)
+            if (dropped := self._dropped(order.queue)) is not None:
+                await self._resolve(intent, IntentState.ABSENT, dropped)
             elif any(i.submission in self._unknown for i in intents):
                 detail = "not sent: the outcome of the one before it is unknown"
                 await self._resolve(intent, IntentState.ABSENT, detail)
             else:
                 await self._send(intent)
             self.sending.discard(intent.submission)
+
+    def _dropped(self, queue: str) -> str | None:
+        """Return why what was ordered for a queue is not to be sent any more; None if it is."""
+        if self._stopping.is_set():
+            return "the factory stopped before it was sent"
+        if not self._wanted(queue):
+            return "the queue was stopped, or has left, before it was sent"
+        return None
 
     async def _intents(self, order: Order) -> list[Intent]:
         schedd = self._schedd()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
+import pytest
 
 from core.model.submission import Intent, IntentState
 from core.run.generation import render_wrappers
@@ -115,6 +116,43 @@ async def test_a_queue_gone_and_back_does_not_have_its_submission_taken_for_abse
         assert one.found == [IntentState.INTENT]
         os.kill(stopped[0], signal.SIGCONT)
         await until(lambda: one.found == [IntentState.CONFIRMED])
+
+
+ELSEWHERE = """batch = "second"
+[queues.R]
+[batch.second]
+plugin = "local"
+path = "second"
+"""
+
+
+@pytest.mark.parametrize(
+    "now",
+    [f"{QUEUE}paused = true\n", f"{QUEUE}drain = true\n", QUEUE + ELSEWHERE, "[queues.R]\n"],
+    ids=["paused", "draining", "elsewhere", "gone"],
+)
+async def test_an_order_that_still_waits_when_its_queue_is_stopped_or_leaves_is_not_sent(
+    tmp_path: Path, now: str
+) -> None:
+    """It may wait behind others for minutes, while their batch system hangs."""
+    async with running(tmp_path, QUEUE) as one:
+        one.order(1)
+        await until(lambda: one.found == [IntentState.CONFIRMED])
+        pid = one.submitter.worker.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        one.order(2)
+        await until(lambda: one.submitter.ordered("Q"))
+        first = one.submitter
+        one.adopt(settings_of(tmp_path, now))
+        assert one.submitter is first
+        os.kill(pid, signal.SIGCONT)
+        await until(lambda: not one.submitter.busy)
+        assert one.found == [IntentState.CONFIRMED]
+        assert len(list(pilots.live(tmp_path / "pilots"))) <= 1
+        one.adopt(settings_of(tmp_path, QUEUE))
+        one.order(3)
+        await until(lambda: one.found == [IntentState.CONFIRMED] * 2)
 
 
 async def test_an_outcome_is_found_though_no_queue_names_the_batch_system_any_more(

@@ -144,7 +144,9 @@ async def bench(folder: Path, batch: str = "slots = 1") -> AsyncIterator[Bench]:
     worker = submit_worker(table, "local", settings.factory.state, state.epoch)
     books = Books(state, writer, outstanding, lambda: None)
     lookup = Lookup(table, "local", worker, books, settings.factory.name)
-    submitter = Submitter(table, "local", worker, books, lookup, lambda: pilots.schedd(path))
+    submitter = Submitter(
+        table, "local", worker, books, lookup, lambda: pilots.schedd(path), lambda _: True
+    )
     try:
         yield Bench(settings, state, outstanding, books, worker, submitter, path)
     finally:
