@@ -44,12 +44,16 @@ def _row(
     counted, fresh = batch.source.last, batch.source.fresh(now)
     count = batch.count(queue.name)
     demand = generation.sources.wms[queue.wms].source.last if queue.wms else None
+    elsewhere = _elsewhere(generation, queue)
     if stop is not None:
-        state, reason = _stopped(stop, facts, generation.submitter(queue).ordered(queue.name))
+        ordered = generation.submitter(queue).ordered(queue.name)
+        state, reason = _stopped(stop, facts, elsewhere, ordered)
     else:
         state, reason = _state(generation, queue, last, outstanding, facts)
     if state == "ok" and fresh and count.held:
         reason = f"{count.held} held: {count.hold_reason or 'the batch system does not say why'}"
+    elif state == "ok" and elsewhere:
+        reason = f"{_pilots(elsewhere)} left on the batch system that it had before"
     elif state == "ok" and facts.wms.note:
         reason = facts.wms.note
     done, failed = _outcomes(generation, [queue.batch], queue.name, now)
@@ -104,17 +108,30 @@ def _state(
     return "ok", ""
 
 
-def _stopped(stop: Stop, facts: Facts, ordered: bool) -> tuple[QueueState, str]:
+def _elsewhere(generation: Generation, queue: QueueSettings) -> int:
+    """Count a queue's pilots on other batch systems than its own: it was there before."""
+    there = (
+        source.count(queue.name)
+        for name, source in generation.sources.batch.items()
+        if name != queue.batch
+    )
+    return sum(count.pending + count.running + count.held for count in there)
+
+
+def _pilots(n: int) -> str:
+    return "1 pilot is" if n == 1 else f"{n or 'some'} pilots are"
+
+
+def _stopped(stop: Stop, facts: Facts, elsewhere: int, ordered: bool) -> tuple[QueueState, str]:
     """Tell of a queue that an operator stopped; one that drains says how far it is."""
     if stop.name == "paused":
         return "paused", stop.reason
     missing = facts.missing(frozenset({Fact.BATCH}))
     if missing:
         return "draining", "; ".join([*missing.values(), stop.reason])
-    pilots = facts.batch.p + facts.batch.u
+    pilots = facts.batch.p + facts.batch.u + elsewhere
     if pilots or ordered:
-        left = "1 pilot is" if pilots == 1 else f"{pilots or 'some'} pilots are"
-        return "draining", f"{left} left; {stop.reason}"
+        return "draining", f"{_pilots(pilots)} left; {stop.reason}"
     return "drained", f"no pilots are left; {stop.reason}"
 
 

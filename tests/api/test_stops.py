@@ -12,12 +12,20 @@ from tests.running import Running, Site, local_settings, sleepers
 from tests.typed import Answer, apftui
 
 CLOSED = "[queues.CLOSED]\ndrain = true\n"
+BATCH = """slots = 8
+max_age = "1s"
+[batch.second]
+plugin = "local"
+path = "second"
+period = 0.2
+slots = 1
+"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """S keeps two pilots, and CLOSED has work that its settings let no pilot come for."""
-    text = local_settings(sleepers("S", 2) + CLOSED, batch='slots = 8\nmax_age = "1s"')
+    text = local_settings(sleepers("S", 2) + CLOSED, batch=BATCH)
     with Site(tmp_path_factory.mktemp("stops"), text) as made:
         made.payload("CLOSED")
         yield made
@@ -122,9 +130,30 @@ def test_a_drain_of_the_settings_and_one_on_top_of_it(factory: Running) -> None:
     assert nothing.out == "nothing to resume: neither paused nor draining\n"
 
 
+def test_pilots_on_the_batch_system_that_a_queue_had_before_are_not_forgotten(
+    factory: Running,
+) -> None:
+    typed(factory, "drain", "S")
+    typed(factory, "set", "S", "batch=second")
+    factory.until(lambda _: factory.queue("S").batch.age_s is not None)
+    row = factory.queue("S")
+    assert (row.state, row.batch_name, row.running) == ("draining", "second", 0)
+    assert row.reason.startswith("2 pilots are left; drain set by ")
+    typed(factory, "set", "S", "sched.fixed.pilots_per_cycle=0")
+    typed(factory, "resume", "S")
+    row = factory.queue("S")
+    assert (row.state, row.reason) == (
+        "ok",
+        "2 pilots are left on the batch system that it had before",
+    )
+    typed(factory, "unset", "S", "batch", "sched.fixed.pilots_per_cycle")
+    assert factory.queue("S").running == 2
+    assert factory.queue("S").reason == ""
+
+
 def test_a_drained_queue_that_leaves_the_settings_is_gone(factory: Running) -> None:
     typed(factory, "drain", "S")
-    factory.site.write(local_settings(CLOSED, batch='slots = 8\nmax_age = "1s"'))
+    factory.site.write(local_settings(CLOSED, batch=BATCH))
     assert apftui("reload", "--config", factory.site.config).out == (
         "settings read again: removed S\n"
     )
