@@ -74,12 +74,16 @@ def delete_old(path: Path, keep: float) -> list[str]:
     """Delete what ended more than `keep` seconds ago, and drafts of crashed submissions."""
     deleted = 0
     now = time.time()
-    for parent, pattern, age in (
-        (folder(path), "*-*-*-*-*", keep),
-        (path, ".*-*-*-*-*.tmp", DRAFT_AGE),
-    ):
-        for old in parent.glob(pattern):
-            if old.lstat().st_mtime < now - age:
-                shutil.rmtree(old, ignore_errors=True)
-                deleted += 1
+    for old in folder(path).glob("*-*-*-*-*"):
+        if old.lstat().st_mtime < now - keep:
+            # Whoever looks would stumble over one that a killed process has half deleted. A draft
+            # is nobody's, and goes with the next.
+            draft = pilots.draft(path, old.name)
+            old.rename(draft)
+            shutil.rmtree(draft, ignore_errors=True)
+            deleted += 1
+    for draft in path.glob(".*-*-*-*-*.tmp"):
+        if draft.lstat().st_mtime < now - DRAFT_AGE:
+            shutil.rmtree(draft, ignore_errors=True)
+            deleted += 1
     return [f"deleted {deleted} old submissions in {path}"] if deleted else []

@@ -178,20 +178,25 @@ def commit(path: Path, job: PilotJob, description: str) -> None:
     """Make the submission's folder appear whole, by one rename, or raise SubmitRefused."""
     if not _is_uuid(job.submission):
         raise SubmitRefused(f"{clean(job.submission, 80)!r} is no uuid")
-    draft = path / f".{job.submission}.tmp"
+    made = draft(path, job.submission)
     try:
         make(path)
-        draft.mkdir(mode=0o700)
-        put(draft / DESCRIPTION, description)
+        made.mkdir(mode=0o700)
+        put(made / DESCRIPTION, description)
         for i in range(job.n):
-            (draft / str(i)).mkdir(mode=0o700)
-        sync(draft)
+            (made / str(i)).mkdir(mode=0o700)
+        sync(made)
     except OSError as error:
         with suppress(OSError):
-            shutil.rmtree(draft)
-        raise SubmitRefused(f"cannot write {draft}: {error.strerror}") from None
-    draft.rename(path / job.submission)
+            shutil.rmtree(made)
+        raise SubmitRefused(f"cannot write {made}: {error.strerror}") from None
+    made.rename(path / job.submission)
     sync(path)
+
+
+def draft(path: Path, submission: str) -> Path:
+    """Return where a submission's folder is made, or taken apart: nobody looks there."""
+    return path / f".{submission}.tmp"
 
 
 def _names(folder: Path) -> set[str]:

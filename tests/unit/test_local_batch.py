@@ -445,6 +445,31 @@ def test_a_look_finds_what_is_there_until_it_is_deleted_and_says_when_it_cannot_
     assert site.submit.sweep(SCHEDD, "f", "i") == ()
 
 
+def test_a_deletion_that_was_killed_half_way_hinders_nobody_and_is_finished_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = site.job("true")
+    exit_of(site.send(job) / "0")
+    site.batch.upkeep()
+    week_old = time.time() - 8 * 86400
+    os.utime(ended.folder(site.path) / job.submission, (week_old, week_old))
+    site.slots(1)
+
+    def killed(path: Path, **_: object) -> None:
+        (path / pilots.DESCRIPTION).unlink()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("plugins.local.ended.shutil.rmtree", killed)
+        site.batch.upkeep()
+    assert outcomes(site) == []
+    assert site.submit.sweep(SCHEDD, "f", "i") == ()
+    (left,) = site.path.glob(f".{job.submission}*")
+    os.utime(left, (week_old, week_old))
+    site.slots(1)
+    assert site.batch.upkeep() == [f"deleted 1 old submissions in {site.path}"]
+    assert not left.exists()
+
+
 def test_what_cannot_be_trusted_is_unknown_and_not_zero(site: Site) -> None:
     folder = site.write_only(site.job("true"))
     (folder / "submission.json").write_text("{")
