@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from apftui.cli import show
+from apftui.cli import options, show
 from apftui.cli.command import Common, Group
 from apftui.cli.place import ask, place
 
@@ -68,7 +68,7 @@ def list_(common: Common, unresolved: bool) -> None:
 )
 @click.argument("submission")
 @click.argument("outcome", type=click.Choice(["absent", "confirmed"]))
-@click.option("--why", required=True, metavar="TEXT", help="How you know.")
+@click.option("--why", required=True, callback=options.reason, metavar="TEXT", help="How you know.")
 @click.pass_obj
 def resolve(common: Common, submission: str, outcome: str, why: str) -> None:
     """Say what became of an unresolved submission.

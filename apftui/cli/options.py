@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import click
 
 from core.settings.duration import seconds
 
-F = TypeVar("F")
+_LONGEST = 500
 
 
 def _duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
@@ -24,7 +22,16 @@ def _duration(context: click.Context, parameter: click.Parameter, text: str | No
     return given
 
 
-why = click.option("--why", default="", metavar="TEXT", help="For those who come after you.")
+def reason(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """Refuse what the ledger would: it keeps a line, not a report."""
+    if len(text) > _LONGEST:
+        raise click.BadParameter(f"{len(text)} characters: say it in {_LONGEST}")
+    return text
+
+
+why = click.option(
+    "--why", default="", callback=reason, metavar="TEXT", help="For those who come after you."
+)
 dry_run = click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
 lasting = click.option(
     "--for", "lasting", callback=_duration, metavar="2h", help="Taken back by itself after."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from apftui.cli import show
+from apftui.cli import options, show
 from apftui.cli.command import Common, Group
 from apftui.cli.place import ask, effective, place, settings_file
 
@@ -196,7 +196,13 @@ def render(
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
 @_version
 @_manifest
-@click.option("--message", required=True, metavar="TEXT", help="What was changed, and why.")
+@click.option(
+    "--message",
+    required=True,
+    callback=options.reason,
+    metavar="TEXT",
+    help="What was changed, and why.",
+)
 @click.option("--base", metavar="N", help="Refuse if another version counts by now.")
 @click.pass_obj
 def publish(

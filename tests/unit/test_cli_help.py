@@ -88,10 +88,14 @@ def test_help_is_quick() -> None:
         (["queue", "pause"], "Missing argument"),
         (["intent", "resolve", "x", "absent"], "--why"),
         (["intent", "resolve", "x", "perhaps", "--why", "y"], "perhaps"),
+        (["queue", "pause", "Q", "--why", "x" * 501], "501 characters: say it in 500"),
+        (["undo", "3f2a9c1e", "--why", "x" * 501], "501 characters: say it in 500"),
+        (["intent", "resolve", "x", "absent", "--why", "x" * 501], "say it in 500"),
+        (["wrappers", "publish", "w", "f", "--message", "x" * 501], "say it in 500"),
         (["init", "a", "--config", "b"], "not both"),
         (["status", "--config", "/nowhere/factory.toml"], "/nowhere/factory.toml"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
 )
 def test_wrong_usage_is_code_2_and_says_what(args: list[str], says: str) -> None:
     done = CliRunner().invoke(main, args, prog_name="apftui")
