@@ -194,7 +194,9 @@ class Factory:
                     before = self.generation.settings
                     _check_identity(before.factory, layers.base.factory)
                     self._check_batches(layers.base)
-                    settings = resolve(layers, self._changes.overrides)
+                    settings = await anyio.to_thread.run_sync(
+                        resolve, layers, self._changes.overrides
+                    )
                     wrappers = await anyio.to_thread.run_sync(render_wrappers, settings)
                     self._changes.remember(before)
                     self._services.adopt(settings, wrappers)
@@ -308,10 +310,10 @@ class Factory:
 
     async def _expire(self) -> None:
         try:
-            proposal = self._changes.propose_expiry(self._layers)
-            if proposal is None:
-                return
-            await self._apply(proposal)
+            # A thousand pauses that end together would hold up everybody.
+            proposal = await anyio.to_thread.run_sync(self._changes.propose_expiry, self._layers)
+            if proposal is not None:
+                await self._apply(proposal)
         except ApftuiError as error:
             self._alarms["expiry"] = f"an override could not be ended: {error}"
         else:

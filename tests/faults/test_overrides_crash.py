@@ -140,3 +140,20 @@ def test_a_file_that_cannot_be_read_keeps_the_factory_down(tmp_path: Path) -> No
         assert "without it paused queues would start again" in refused.said()
         file.write_text(whole)
         assert site.start().queue("Q").state == "paused"
+
+
+def test_the_alarm_of_an_expiry_that_could_not_be_written_ends_with_the_override(
+    tmp_path: Path,
+) -> None:
+    text = local_settings("[queues.Q]\n").replace("cycle = 0.2", "cycle = 2")
+    with Site(tmp_path, text) as site:
+        factory = site.start()
+        assert factory.change("Q", "paused", True, until=time.time() + 0.5)[0] == 200
+        hindrance = site.state / ".overrides.toml.new"
+        hindrance.mkdir()
+        failed = factory.until(lambda s: s.factory.alarms != ()).factory
+        assert "an override could not be ended: " in failed.alarms[0]
+        factory.until(lambda s: s.factory.cycle > failed.cycle)
+        hindrance.rmdir()
+        assert factory.change("Q", "paused", None)[0] == 200
+        factory.until(lambda s: s.factory.alarms == () and s.queues[0].state == "ok")
