@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.model.errors import NotFound, SettingsError, SourceError, Stale, StateError
+from core.model.text import clean
 from core.run.writer import Writer
 from core.settings import overrides as book
 from core.settings.load import Layers, resolve, validate_change
@@ -23,6 +24,9 @@ log = logging.getLogger("apftui.changes")
 
 REMOVAL = "remove all pilots"
 """What that action is called in the ledger."""
+
+_LONGEST_S = 10 * 366 * 86400.0
+"""Until a change ends by itself: a year of five digits is no date to show."""
 
 _MOST_SEEN = 20_000
 """Past revisions of all queues together that are kept for diffs; the oldest are forgotten."""
@@ -86,6 +90,8 @@ class Changes:
         now = clock.wall()
         if until is not None and until <= now:
             raise SettingsError("the change would end before it begins", "give a later time")
+        if until is not None and until > now + _LONGEST_S:
+            raise SettingsError("the change would last for more than ten years", "give no end")
         overrides = self.overrides
         made = []
         for change in wanted:
@@ -182,12 +188,15 @@ class Changes:
         until: float | None,
         undoes: str | None = None,
     ) -> Proposal:
+        # With another chain some may fit no more: they are set aside by this change, so that they
+        # come back with its undo, and not by themselves when it ends.
+        overrides = book.set_aside(overrides, settings.orphans)
         told = {
             "id": action,
             "at": clock.wall(),
             "by": by,
             "what": what,
-            "why": why,
+            "why": clean(why, 500),
             "until": until,
             "undoes": undoes,
             "before": [

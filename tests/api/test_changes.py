@@ -146,6 +146,19 @@ def test_undo_after_somebody_else_s_change_is_refused(factory: Running) -> None:
     assert maximum(factory)[0] == 8
 
 
+def test_a_change_that_would_last_for_ever_is_given_no_end(factory: Running) -> None:
+    code, answer = factory.change("Q", "paused", True, until=time.time() + 999_999_999 * 86400)
+    assert code == 400
+    assert "more than ten years; give no end" in answer["error"]
+
+
+def test_a_reason_is_one_clean_line_wherever_it_is_told(factory: Running) -> None:
+    factory.change("Q", "paused", True, why="a\nb\x1b[2J")
+    code, done = factory.change("Q", "paused", None, why="a\nb\x1b[2J")
+    assert (code, done["why"]) == (200, "a\\x0ab\\x1b[2J")
+    assert {a.why for a in actions(factory)[:2]} == {done["why"]}
+
+
 def test_an_override_ends_by_itself_and_that_is_on_record(factory: Running) -> None:
     until = time.time() + 1
     assert factory.change("Q", "paused", True, until=until)[0] == 200
@@ -173,6 +186,24 @@ def test_an_orphan_is_shown_and_never_comes_back_by_itself(factory: Running) -> 
     assert factory.change("Q", KEY, 9)[0] == 200
     assert factory.status().factory.orphans == ()
     assert maximum(factory) == (9, "override")
+
+
+def test_what_another_chain_sets_aside_comes_back_with_its_undo_and_not_by_itself(
+    factory: Running,
+) -> None:
+    site = factory.site
+    assert factory.change("Q", KEY, 7)[0] == 200
+    kept = entries(site)
+    _, other = factory.change("Q", "chain", ["ready"])
+    assert [o.key for o in factory.status().factory.orphans] == [KEY]
+    assert entries(site)[0]["orphaned"]
+    assert undo(factory, other["id"])[0] == 200
+    assert entries(site) == kept
+    assert maximum(factory) == (7, "override")
+    assert factory.change("Q", "chain", ["ready"])[0] == 200
+    assert factory.change("Q", "chain", None)[0] == 200
+    assert maximum(factory) == (100, "defaults")
+    assert [o.key for o in factory.status().factory.orphans] == [KEY]
 
 
 def test_an_override_of_a_queue_that_left_is_an_orphan_too(factory: Running) -> None:
