@@ -65,8 +65,9 @@ class Changes:
 
         `published` are the actions that wrappers on disk were published by.
         """
+        written = {self.overrides.action, *(entry.action for entry in self.overrides.entries)}
         for action in reader.asked():
-            if self.overrides.action == action["id"]:
+            if action["id"] in written:
                 self._ledger.settle_action(action["id"], "applied", "found in overrides.toml")
             elif action["id"] in published:
                 self._ledger.settle_action(action["id"], "applied", "found among the published")

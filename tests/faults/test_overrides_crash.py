@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from core.api.models import Action
+from core.run.changes import Changes
+from core.run.writer import Writer
+from core.settings.overrides import FILE, NO_OVERRIDES, override, set_, write
+from core.state.ledger import Ledger, LedgerReader
 from tests.running import REPOSITORY, Running, Site, local_settings
 
 SETTINGS = local_settings("[queues.Q]\n[queues.R]\n")
@@ -157,3 +161,22 @@ def test_the_alarm_of_an_expiry_that_could_not_be_written_ends_with_the_override
         hindrance.rmdir()
         assert factory.change("Q", "paused", None)[0] == 200
         factory.until(lambda s: s.factory.alarms == () and s.queues[0].state == "ok")
+
+
+def test_a_change_that_stands_was_applied_though_others_came_after_it(tmp_path: Path) -> None:
+    """The disk took its override, and was full when the ledger was to say so."""
+    ledger = Ledger(tmp_path)
+    entry = override("Q", "paused", True, action="first", by="me", at=1.0)
+    other = override("R", "paused", True, action="second", by="me", at=2.0)
+    write(tmp_path / FILE, set_(set_(NO_OVERRIDES, entry), other))
+    for name in ("first", "second", "third"):
+        ledger.ask(
+            {"id": name, "at": 1.0, "by": "me", "what": "", "why": "", "until": None}
+            | {"undoes": None, "before": []}
+        )
+    reader = LedgerReader.open(tmp_path)
+    Changes(tmp_path, ledger, Writer()).reconcile(reader, ())
+    states = {action["id"]: action["state"] for action in reader.actions(10)}
+    assert states == {"first": "applied", "second": "applied", "third": "failed"}
+    reader.close()
+    ledger.close()
