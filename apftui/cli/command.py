@@ -85,6 +85,13 @@ class Group(click.Group):
 class Root(Group):
     """The program itself: turns what can be expected to go wrong into one line and a code."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what no request can hold; only a file may have such a name."""
+        for before, arg in zip(("", *args), args, strict=False):
+            if not (_is_utf8(arg) or "--config" in (before, arg.partition("=")[0])):
+                ctx.fail(f"{clean(arg, 200)} is not UTF-8: see `locale`")
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         ctx.ensure_object(Common)
@@ -99,6 +106,14 @@ class Root(Group):
                 raise
             where = f"{error.filename}: " if error.filename else ""
             raise Failed(f"{where}{error.strerror}") from error
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _example(text: str) -> str:
