@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,15 @@ def test_wrong_parameters_are_told(name: str, parameters: dict[str, Any], says: 
         ("name: mine\nsummary: s\nparameters: {a: {type: int, help: h, default: x}}", "'x' is no"),
         ("name: mine\nsummary: s\nparameters: {a b: {type: int, help: h}}", "parameters.*a b"),
         ("name: mine\nsummary: s\nparams: {}", "params"),
+        ("name: mine\nsummary: 2026-02-30\n", r"cannot read .*mine/wrapper\.yaml"),
+        (f"name: mine\nsummary: {'9' * 5000}\n", r"cannot read .*mine/wrapper\.yaml"),
+        (
+            # A hundred thousand million words, if they were written out.
+            "name: mine\nsummary: s\nparameters: {a: {type: int, help: h, default: [&a [x]"
+            + "".join(f", &{b} [{', '.join(['*' + a] * 10)}]" for a, b in pairwise("abcdefghijkl"))
+            + "]}}\n",
+            "parameters.* is no int",
+        ),
     ],
 )
 def test_a_broken_manifest_is_told(tmp_path: Path, manifest: str, says: str) -> None:
