@@ -145,6 +145,8 @@ def printed(site: Site) -> str:
         ("#% if\n", 1, "Expected an expression"),
         ('#% include "steps/no.sh"\n', 1, "no file steps/no.sh to include"),
         ("\n# \x1b[2J\n", 2, r"\x1b does not show"),
+        # Only the second queue gets it, in the same line.
+        ("\ntrue <% if grace == 5 %>'<% endif %>\n", 2, "unexpected EOF"),
     ],
 )
 def test_what_does_not_render_or_bash_cannot_read_is_not_published(
