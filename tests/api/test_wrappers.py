@@ -339,12 +339,18 @@ def test_typed_on_the_command_line(factory: Running, tmp_path: Path) -> None:
     done = apftui("wrappers", "publish", "generic", file, "--message", "typed", *config)
     assert done.code == 0, done.err
     version = status(factory, "generic").version
-    assert done.out == f"publish wrapper generic {version}: applied; 1 queue use it\n"
+    assert done.out == f"publish wrapper generic {version}: applied; 1 queue uses it\n"
     assert apftui("wrappers", "render", "S", *config).out == tried.out
     file.write_text(shown + "\nfi\n")
     bad = apftui("wrappers", "publish", "generic", file, "--message", "typed", *config)
     assert bad.code == 1
     assert f"apftui: wrapper.sh:{shown.count(chr(10)) + 2}: syntax error" in bad.err
+    for words, says in (
+        (("generic", file, "--message", "x" * 501), "message: String should have at most 500"),
+        (("../x", file, "--message", "m"), "name: String should match"),
+    ):
+        refused = apftui("wrappers", "publish", *words, *config)
+        assert (refused.code, says in refused.err) == (1, True), refused.err
     late = ("--version", "shipped", "--message", "late", "--base", "shipped")
     stale = apftui("wrappers", "publish", "generic", *late, *config)
     assert stale.code == 1
