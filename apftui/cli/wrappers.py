@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -13,10 +13,14 @@ from apftui.cli.command import Common, Group
 from apftui.cli.place import ask, effective, place, settings_file
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from core.api.client import Client
     from core.api.models import Action
     from core.api.wrappers import Draft, WrapperStatus, WrapperText
     from core.settings.schema import Settings
+
+M = TypeVar("M", bound="BaseModel")
 
 _version = click.option(
     "--version", default="", metavar="N|shipped|folder", help="Another than the one that counts."
@@ -166,11 +170,15 @@ def render(
     from core.model.errors import NotFound
     from core.run.drafts import render_one
 
+    texts = {"template": _text(file), "manifest": _text(manifest)}
+
     def draft(name: str) -> Draft:
-        return Draft(name=name, version=version, template=_text(file), manifest=_text(manifest))
+        return _made(Draft, name=name, version=version, **texts)
 
     async def question(factory: Client) -> Script:
         detail = await factory.get("/v1/queue", QueueDetail, name=queue, limit=1)
+        if not detail.status.wrapper:
+            raise NotFound(f"queue {queue} has left the settings and gets no new pilots")
         wanted = RenderRequest(**draft(detail.status.wrapper).model_dump(), queue=queue)
         return await factory.post("/v1/render", wanted, Script)
 
@@ -231,14 +239,13 @@ def publish(
     async def question(factory: Client) -> tuple[Action, int]:
         found = next((w for w in await _listed(factory) if w.name == name), None)
         seen = found.version if found else ""
-        wanted = PublishRequest.model_validate(
-            {
-                **texts,
-                "name": name,
-                "version": version,
-                "message": message,
-                "base": seen if base is None else base,
-            }
+        wanted = _made(
+            PublishRequest,
+            **texts,
+            name=name,
+            version=version,
+            message=message,
+            base=seen if base is None else base,
         )
         done = await factory.post("/v1/publish", wanted, Action, deadline=60)
         return done, len(found.queues) if found else 0
@@ -247,7 +254,8 @@ def publish(
     if common.json:
         show.as_json(done)
     else:
-        click.echo(f"{done.what}: {done.state}; {show.count(queues, 'queue')} use it")
+        use = f"{show.count(queues, 'queue')} use{'s' if queues == 1 else ''} it"
+        click.echo(f"{done.what}: {done.state}; {use}")
 
 
 def _text(file: Path | None) -> str | None:
@@ -257,6 +265,20 @@ def _text(file: Path | None) -> str | None:
         return None if file is None else file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ApftuiError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _made(model: type[M], **values: str | None) -> M:
+    """Return what is asked of the factory. Raise ApftuiError for what it would not look at."""
+    from pydantic import ValidationError
+
+    from core.model.errors import ApftuiError
+
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ApftuiError(f"{place}: {first['msg']}") from None
 
 
 async def _listed(factory: Client) -> tuple[WrapperStatus, ...]:

@@ -43,6 +43,7 @@ class Bench:
         self._wall = wall
         self._desk: Desk | None = None
         self._keeping = asyncio.Lock()
+        self._reading = asyncio.Lock()
 
     @property
     def writable(self) -> bool:
@@ -107,7 +108,8 @@ class Bench:
 
     async def read(self) -> None:
         """Ask what counts now."""
-        async with self._client() as factory:
+        # An older answer never comes over a newer one.
+        async with self._reading, self._client() as factory:
             answer = await factory.get("/v1/wrappers", RootModel[tuple[WrapperStatus, ...]])
             live = await factory.get("/v1/wrapper", WrapperText, name=self.name)
         self.status = next((w for w in answer.root if w.name == self.name), None)

@@ -16,7 +16,6 @@ from typing import NamedTuple
 from core.model.errors import ApftuiError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_LONGEST = 256 * 1024
 
 
 class Draft(NamedTuple):
@@ -33,7 +32,8 @@ def folder(factory: str, environ: Mapping[str, str]) -> Path:
     state = Path(environ.get("XDG_STATE_HOME") or "")
     if not state.is_absolute():
         state = Path(environ.get("HOME") or "/") / ".local/state"
-    return state / "apftui" / "drafts" / factory
+    # The name is what whoever answers on the socket says.
+    return state / "apftui" / "drafts" / (factory if _NAME.fullmatch(factory) else "unknown")
 
 
 def names(folder: Path) -> set[str]:
@@ -81,7 +81,7 @@ class Desk:
                 return None
             newest = found[-1]
             with newest.open(encoding="utf-8", errors="replace", newline="") as file:
-                text = file.read(_LONGEST)
+                text = file.read()
             return Draft(newest.stem.partition("@")[2], text, newest.stat().st_mtime)
         except OSError as error:
             raise ApftuiError(f"cannot read a draft in {self._folder}: {error.strerror}") from error
@@ -123,4 +123,5 @@ class Desk:
 
 
 def _unwritable(path: Path, error: OSError) -> ApftuiError:
-    return ApftuiError(f"the draft is not kept: {path}: {error.strerror}", "look at that disk")
+    problem = f"the draft is not kept: {path}: {error.strerror}"
+    return ApftuiError(problem, "look at that disk, or drop the draft")

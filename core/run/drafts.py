@@ -14,7 +14,7 @@ from core.model.text import clean
 from core.run.generation import wrapper_context
 from core.run.syntax import syntax_errors
 from core.settings.schema import Settings
-from core.settings.template import MANIFEST, TEMPLATE, Flaw, Origin
+from core.settings.template import MANIFEST, TEMPLATE, Flaw, Origin, Outline
 from core.settings.wrappers import Content, Library, Rendered, Wrapper
 
 _LONGEST = 256 * 1024
@@ -119,17 +119,17 @@ def _render_all(settings: Settings, draft: Draft) -> tuple[Tried, list[_Script]]
     faults = list(_no_bash(content))
     rendered: dict[str, Rendered] = {}
     refused: dict[Fault, list[str]] = {}
-    scripts: dict[tuple[Origin, ...], _Script] = {}
+    scripts: dict[Outline, _Script] = {}
     names = users(settings, draft.name)
     for values, name in _values(settings, wrapper, names, refused):
         try:
             made = wrapper.rendered(values)
-            origins = template.origins(values)
+            outline = template.outline(values)
         except Flaw as flaw:
             refused.setdefault(_fault(flaw), []).append(name)
             continue
         rendered[name] = made
-        scripts.setdefault(origins, _Script(made.text, origins))
+        scripts.setdefault(outline, _Script(made.text, outline.origins))
     for fault, those in refused.items():
         some = () if len(those) == len(names) and fault.line else tuple(those)
         faults.append(fault.model_copy(update={"queues": tuple(filter(None, some))}))

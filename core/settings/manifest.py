@@ -1,5 +1,6 @@
 """`wrapper.yaml`: what a wrapper is for, and the parameters that a queue may set for it."""
 
+import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -81,7 +82,9 @@ class Parameter(Frozen):
             return _TYPES[self.type].validate_python(value)
         except ValidationError as error:
             says = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise ValueError(f"{clean(repr(value), 80)} is no {self.type}: {says}") from None
+            # YAML's aliases make a few lines into more than can be written out.
+            told = clean(repr(value) if isinstance(value, str) else reprlib.repr(value), 80)
+            raise ValueError(f"{told} is no {self.type}: {says}") from None
 
 
 class Manifest(Frozen):
@@ -135,7 +138,8 @@ def read_manifest(text: str, name: str, where: str) -> Manifest:
         first = error.errors()[0]
         place = clean(".".join(map(str, first["loc"])), 200)
         raise SettingsError(f"{where}: {place}: {clean(first['msg'])}") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    # ValueError: a date that is none, a number with too many digits.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SettingsError(f"cannot read {where}: {clean(str(error))}") from None
     if manifest.name != name:
         raise SettingsError(f"{where}: name is {clean(manifest.name, 80)}", f"write {name}")

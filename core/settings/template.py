@@ -31,6 +31,13 @@ from core.model.text import clean
 from core.settings.manifest import Manifest, Parameter
 from core.settings.suggest import did_you_mean
 
+_CONDITIONS = (
+    *(nodes.Output, nodes.TemplateData, nodes.If, nodes.Name, nodes.Const, nodes.List, nodes.Tuple),
+    *(nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Test),
+)
+"""With loops, filters and arithmetic a draft could keep the factory busy or eat its memory, and
+a filtered block would carry a value past its quotes."""
+
 TEMPLATE, MANIFEST, VERSION = "wrapper.sh", "wrapper.yaml", "version.toml"
 _VALUE = re.compile(r"[A-Za-z_]\w*=(?:@\{ (?P<word>\w+) \}@|\(@\{ (?P<words>\w+) \}@\))")
 
@@ -47,6 +54,16 @@ class Origin(NamedTuple):
 
     file: str
     line: int
+
+
+class Outline(NamedTuple):
+    """A script without its values, and where each of its lines comes from.
+
+    Scripts with the same outline differ in their values alone, which are quoted words.
+    """
+
+    text: str
+    origins: tuple[Origin, ...]
 
 
 class Flaw(SettingsError):
@@ -70,28 +87,25 @@ class Template:
         for file, source in files.items():
             parameters = manifest.parameters if file == TEMPLATE else {}
             check_source(file, source, parameters)
-        self._render = _compiled(files)
+        self._render = _compiled(files, _shell)
 
     def render(self, values: Mapping[str, Any]) -> str:
         """Fill it in. Raise Flaw."""
         return self._filled_in(self._render, values)
 
-    def origins(self, values: Mapping[str, Any]) -> tuple[Origin, ...]:
-        """Return, for each line of what `render` returns, where it comes from.
-
-        Scripts with the same origins differ in their values alone, which are quoted words.
-        """
+    def outline(self, values: Mapping[str, Any]) -> Outline:
+        """Return what `render` returns, without the values and line by line with its origin."""
         marked = self._filled_in(self._render_marked, values)
         found: list[Origin] = []
         for line in marked.split("\n"):
             mark = _MARK.search(line)
             last = found[-1] if found else Origin(TEMPLATE, 1)
             found.append(Origin(mark["file"], int(mark["line"])) if mark else last)
-        return tuple(found)
+        return Outline(_MARK.sub("", marked), tuple(found))
 
     @cached_property
     def _render_marked(self) -> Callable[[Mapping[str, Any]], str]:
-        return _compiled(self._files, _Marks)
+        return _compiled(self._files, lambda value: "", [_Marks])
 
     def _filled_in(self, render: Callable[[Mapping[str, Any]], str], values: Any) -> str:
         try:
@@ -125,12 +139,15 @@ def check_source(file: str, source: Source, parameters: Mapping[str, Parameter])
 def includes(file: str, source: Source) -> Iterator[tuple[str, int]]:
     """Yield the files that one includes, with the lines where. Raise Flaw."""
     try:
-        tree = _environment().parse(source.text)
+        tree = _environment(_shell).parse(source.text)
     except TemplateSyntaxError as error:
         raise _syntax(error, file, source.where) from None
-    for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+    for node in tree.find_all(nodes.Node):
+        if isinstance(node, _CONDITIONS):
+            continue
         if not isinstance(node, nodes.Include):
-            text, cure = "only whole files can be taken in", 'write #% include "steps/NAME.sh"'
+            text = f"{type(node).__name__} is neither an include nor a condition"
+            cure = "leave it to bash, or write #% if or #% include"
             raise Flaw(text, cure, where=source.where, file=file, line=node.lineno)
         if not (isinstance(node.template, nodes.Const) and isinstance(node.template.value, str)):
             text, cure = "an include must say which file", "write its name in quotes"
@@ -148,6 +165,7 @@ def includes(file: str, source: Source) -> Iterator[tuple[str, int]]:
 
 
 def _environment(
+    finalize: Callable[[Any], str],
     load: Callable[[str], tuple[str, str, None] | None] = lambda name: None,
     extensions: Iterable[type[Extension]] = (),
 ) -> Environment:
@@ -162,7 +180,7 @@ def _environment(
         line_statement_prefix="#%",
         keep_trailing_newline=True,
         undefined=StrictUndefined,
-        finalize=_shell,
+        finalize=finalize,
         loader=FunctionLoader(load),
         auto_reload=False,
         cache_size=-1,
@@ -171,14 +189,16 @@ def _environment(
 
 
 def _compiled(
-    files: Mapping[str, Source], *extensions: type[Extension]
+    files: Mapping[str, Source],
+    finalize: Callable[[Any], str],
+    extensions: Iterable[type[Extension]] = (),
 ) -> Callable[[Mapping[str, Any]], str]:
     def load(name: str) -> tuple[str, str, None] | None:
         source = files.get(name)
         return None if source is None else (source.text, source.where, None)
 
     try:
-        return _environment(load, extensions).get_template(TEMPLATE).render
+        return _environment(finalize, load, extensions).get_template(TEMPLATE).render
     except TemplateSyntaxError as error:
         raise _syntax(error, TEMPLATE, files[TEMPLATE].where) from None
 

@@ -145,6 +145,8 @@ def printed(site: Site) -> str:
         ("#% if\n", 1, "Expected an expression"),
         ('#% include "steps/no.sh"\n', 1, "no file steps/no.sh to include"),
         ("\n# \x1b[2J\n", 2, r"\x1b does not show"),
+        # Only the second queue gets it, in the same line.
+        ("\ntrue <% if grace == 5 %>'<% endif %>\n", 2, "unexpected EOF"),
     ],
 )
 def test_what_does_not_render_or_bash_cannot_read_is_not_published(
@@ -337,12 +339,18 @@ def test_typed_on_the_command_line(factory: Running, tmp_path: Path) -> None:
     done = apftui("wrappers", "publish", "generic", file, "--message", "typed", *config)
     assert done.code == 0, done.err
     version = status(factory, "generic").version
-    assert done.out == f"publish wrapper generic {version}: applied; 1 queue use it\n"
+    assert done.out == f"publish wrapper generic {version}: applied; 1 queue uses it\n"
     assert apftui("wrappers", "render", "S", *config).out == tried.out
     file.write_text(shown + "\nfi\n")
     bad = apftui("wrappers", "publish", "generic", file, "--message", "typed", *config)
     assert bad.code == 1
     assert f"apftui: wrapper.sh:{shown.count(chr(10)) + 2}: syntax error" in bad.err
+    for words, says in (
+        (("generic", file, "--message", "x" * 501), "message: String should have at most 500"),
+        (("../x", file, "--message", "m"), "name: String should match"),
+    ):
+        refused = apftui("wrappers", "publish", *words, *config)
+        assert (refused.code, says in refused.err) == (1, True), refused.err
     late = ("--version", "shipped", "--message", "late", "--base", "shipped")
     stale = apftui("wrappers", "publish", "generic", *late, *config)
     assert stale.code == 1

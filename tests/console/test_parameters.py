@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from apftui.console import parameters
 from apftui.console.parameters import DEFAULT, Sheet
@@ -177,6 +178,28 @@ async def test_an_expiry_that_is_none_cannot_be_sent(socket: Path) -> None:
         assert it.served.changes == []
 
 
+async def test_what_is_being_typed_is_reviewed_too(socket: Path) -> None:
+    async with console(served(), socket) as it:
+        await opened(it)
+        await typed(it, "300")
+        await it.press("ctrl+s")
+        assert isinstance(front(it), Confirm)
+        await it.see(f"{KEY}  100 → 300")
+
+
+async def test_a_value_is_for_the_parameter_that_it_was_asked_for(socket: Path) -> None:
+    async with console(served(), socket) as it:
+        screen = await opened(it)
+        await typed(it, "300")
+        await it.press("up")
+        await it.pilot.click(screen.table, offset=(5, 1))
+        await it.pilot.pause()
+        assert screen.table.cursor != KEY
+        screen.set_focus(screen.prompt.query_one("Entry"))
+        await it.press("1", "enter")
+        assert screen.new == {KEY: 1}  # all of it was marked
+
+
 async def test_cancel_keeps_what_is_new(socket: Path) -> None:
     async with console(served(), socket) as it:
         screen = await opened(it)
@@ -265,6 +288,35 @@ async def test_what_somebody_else_changes_meanwhile_is_seen_at_once(socket: Path
         await it.press("ctrl+s", "right", "enter")
         await it.see("changed (action")
         assert made.changes[0].changes[0].revision == "r2", "the one that was on the screen"
+
+
+async def test_one_s_own_change_is_not_told_as_somebody_else_s(socket: Path) -> None:
+    made = served()
+    slow, answer = asyncio.Event(), made.settable
+    revised = {"revision": "r2"}
+
+    async def settable(request: web.Request) -> web.Response:
+        if made.changes:
+            await slow.wait()
+        return await answer(request)
+
+    def changing(request: ChangeRequest) -> None:
+        made.parameters[ONE] = scenes.parameters(ONE, 300).model_copy(update=revised)
+
+    made.settable = settable  # type: ignore[method-assign]
+    made.changing = changing
+    async with console(made, socket) as it:
+        screen = await opened(it)
+        await typed(it, "300")
+        await it.press("enter", "ctrl+s", "right", "enter")
+        await it.see("changed (action")
+        # The news of it come while the table is being read anew.
+        made.put(made.queues[ONE].model_copy(update=revised))
+        await it.until(lambda: screen._revision(ONE) == "r2")
+        slow.set()
+        await it.until(lambda: screen._seen == {ONE: "r2"})
+        assert "meanwhile" not in it.text()
+        assert f"▌ {KEY}" in it.text()
 
 
 async def test_leaving_with_something_new_asks(socket: Path) -> None:

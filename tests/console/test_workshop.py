@@ -3,18 +3,20 @@
 import asyncio
 import os
 import stat
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from textual import events
 
-from apftui.console.drafts import Desk
+from apftui.console.drafts import Desk, folder
 from apftui.console.screens.confirm import Confirm
 from apftui.console.screens.overview import Overview
-from apftui.console.screens.workshop import Workshop
+from apftui.console.screens.workshop import PAUSE_S, Workshop
 from apftui.console.screens.wrappers import WrappersScreen
 from core.api.models import Problem
 from core.api.wrappers import Fault, VersionStatus
@@ -417,6 +419,26 @@ async def test_what_another_console_publishes_is_seen(socket: Path) -> None:
         assert shop(it).editor.text.endswith("# mine\n")
 
 
+async def test_what_is_typed_while_another_s_version_is_read_is_not_lost(socket: Path) -> None:
+    served = bench()
+    asked, slow, answer = asyncio.Event(), asyncio.Event(), served.wrapper
+
+    async def wrapper(request: web.Request) -> web.Response:
+        if ("generic", "4") in served.templates:
+            asked.set()
+            await slow.wait()
+        return await answer(request)
+
+    served.wrapper = wrapper  # type: ignore[method-assign]
+    async with workshop(served, socket) as it:
+        published(served)
+        await asyncio.wait_for(asked.wait(), 10)
+        await append(it, "# mine\n")
+        slow.set()
+        await it.see("draft from 3, 4 counts by now")
+        assert shop(it).editor.text == scenes.TEMPLATE + "# mine\n"
+
+
 def published(served: Served, version: str = "4") -> None:
     served.wrappers = tuple(
         w.model_copy(update={"version": version}) if w.name == "generic" else w
@@ -427,7 +449,7 @@ def published(served: Served, version: str = "4") -> None:
     served.put(queue.model_copy(update={"wrapper_version": version}))
 
 
-async def test_rolled_back_from_the_list_of_versions(socket: Path) -> None:
+async def test_rolled_back_from_the_list_of_versions(socket: Path, home: Path) -> None:
     served = bench()
     async with workshop(served, socket) as it:
         await it.press("f4")
@@ -441,6 +463,11 @@ async def test_rolled_back_from_the_list_of_versions(socket: Path) -> None:
         await it.see("publish wrapper generic 4: applied")
         (asked,) = served.published
         assert (asked.version, asked.template, asked.base) == ("2", None, "3")
+        # What counted before is not taken for a draft.
+        await it.until(lambda: "look_for_cvmfs" in shop(it).editor.text)
+        await it.see("no draft")
+        await asyncio.sleep(PAUSE_S + 0.2)
+        assert kept(home) == []
 
 
 async def test_read_only_looks_and_does_not_touch(socket: Path, home: Path, same: Same) -> None:
@@ -514,7 +541,35 @@ async def test_a_disk_that_takes_no_draft_is_told_and_no_text_is_lost(
         await it.see("the draft is not kept")
         await it.see("not kept yet")
         assert not list((home / ".local/state/apftui/drafts/cern-01").glob(".new-*"))
+        await it.press("escape")
         assert shop(it).editor.text.endswith("# mine\n")
+        assert "the draft is not kept" in it.text()
+        await it.press("f9", "tab", "enter")
+        await it.see("no draft")
+        await it.press("escape")
+        assert isinstance(it.app.screen, Overview)
+
+
+async def test_what_is_typed_while_an_older_text_is_written_is_kept_too(
+    socket: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, go, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def slow(fd: int) -> None:
+        writing.set()
+        go.wait(10)
+        fsync(fd)
+
+    async with workshop(bench(), socket) as it:
+        monkeypatch.setattr(os, "fsync", slow)
+        await append(it, "# first\n")
+        await it.until(writing.is_set)
+        await append(it, "x")
+        go.set()
+        await it.until(lambda: shop(it).bench.kept_at)
+        it.app.exit()
+    (file,) = kept(home)
+    assert file.read_text().endswith("# first\nx")
 
 
 async def test_the_list_opens_one_and_comes_back(socket: Path) -> None:
@@ -547,6 +602,8 @@ def timed(call: Callable[[], None]) -> float:
 
 
 def test_drafts_are_nobody_else_s(tmp_path: Path) -> None:
+    for name in ("..", "../x", "/etc", ""):
+        assert folder(name, {"HOME": "/h"}).name == "unknown"
     desk = Desk(tmp_path / "a" / "b", "generic")
     path = desk.write("3", "text")
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -555,6 +612,11 @@ def test_drafts_are_nobody_else_s(tmp_path: Path) -> None:
     found = desk.read()
     assert found is not None
     assert (found.base, found.text) == ("4", "newer")
+    long = "x" * 300_000  # longer than can be published, and yet the operator's
+    desk.write("4", long)
+    found = desk.read()
+    assert found is not None
+    assert found.text == long
     with pytest.raises(ApftuiError, match="name"):
         Desk(tmp_path, "../x")
     desk.close()

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,13 +121,13 @@ def test_a_list_arrives_as_its_words(tmp_path: Path, value: list[str]) -> None:
         "x='\na=@{ a }@\n'",
         "((a=@{ a }@))",
         "eval @{ a }@",
-        '<% set b = "x" %>a=@{ a }@',
+        "<% if true %>a=@{ a }@<% endif %>",
         "a=@{ a | safe }@",
     ],
 )
 def test_a_value_where_the_shell_would_read_it_is_refused(tmp_path: Path, line: str) -> None:
     library = own(tmp_path, f"#!/bin/bash\n{line}\n", "{a: {type: string, help: h}}")
-    with pytest.raises(SettingsError, match=r"mine/wrapper\.sh:[23]: a value stands where"):
+    with pytest.raises(SettingsError, match=r"mine/wrapper\.sh:[23]: (a value|Filter)"):
         library.render("mine", {"a": "$(touch x)"}, CONTEXT)
 
 
@@ -141,7 +142,7 @@ def test_a_value_where_the_shell_would_read_it_is_refused(tmp_path: Path, line: 
         ("#!/bin/bash\nall=@{ all }@\n", r"wrapper\.sh:2: all is a list; write it as all=\(@"),
         (
             "#!/bin/bash\n<% for x in path.__class__.mro() %><% endfor %>\n",
-            r"wrapper\.sh:2: .*unsafe",
+            r"wrapper\.sh:2: For is neither an include nor a condition",
         ),
     ],
 )
@@ -186,6 +187,15 @@ def test_wrong_parameters_are_told(name: str, parameters: dict[str, Any], says: 
         ("name: mine\nsummary: s\nparameters: {a: {type: int, help: h, default: x}}", "'x' is no"),
         ("name: mine\nsummary: s\nparameters: {a b: {type: int, help: h}}", "parameters.*a b"),
         ("name: mine\nsummary: s\nparams: {}", "params"),
+        ("name: mine\nsummary: 2026-02-30\n", r"cannot read .*mine/wrapper\.yaml"),
+        (f"name: mine\nsummary: {'9' * 5000}\n", r"cannot read .*mine/wrapper\.yaml"),
+        (
+            # A hundred thousand million words, if they were written out.
+            "name: mine\nsummary: s\nparameters: {a: {type: int, help: h, default: [&a [x]"
+            + "".join(f", &{b} [{', '.join(['*' + a] * 10)}]" for a, b in pairwise("abcdefghijkl"))
+            + "]}}\n",
+            "parameters.* is no int",
+        ),
     ],
 )
 def test_a_broken_manifest_is_told(tmp_path: Path, manifest: str, says: str) -> None:

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from apftui import values
 from apftui.console import changes, commands, pages
 from apftui.console import format as words
-from apftui.console.parameters import DEFAULT, MIXED, Row, Sheet, new_text, text
+from apftui.console.parameters import DEFAULT, MIXED, New, Row, Sheet, new_text, text
 from apftui.console.question import Answer, Question
 from apftui.console.screens.base import ConsoleScreen
 from apftui.console.screens.confirm import Confirm, cut, effect_lines
@@ -43,7 +43,11 @@ class ParameterScreen(ConsoleScreen):
         self.sheet: Sheet | None = None
         self.new: dict[str, Any] = {}
         self._typed: tuple[str, Any] | None = None
+        self._edited = ""
+        """The key that the prompt is open for, wherever the cursor is by now."""
         self._others: dict[str, str] = {}
+        self._mine = False
+        """What the next answer tells of is a change of one's own."""
         self._effect: list[Line] = []
         self._old_effect = False
         self._problem = ""
@@ -93,8 +97,8 @@ class ParameterScreen(ConsoleScreen):
             self.preview()
 
     @work(exclusive=True, group="sheet")
-    async def ask(self, mine: bool = False) -> None:
-        """Read the table anew; what is new stays. `mine`: after a change of one's own."""
+    async def ask(self) -> None:
+        """Read the table anew; what is new stays."""
         try:
             async with self.console.client() as factory:
                 sheet = Sheet([p async for p in changes.parameters(factory, self.names)])
@@ -103,9 +107,9 @@ class ParameterScreen(ConsoleScreen):
             if isinstance(error, NotFound):
                 self.sheet = None
         else:
-            if self.sheet is not None and not mine:
+            if self.sheet is not None and not self._mine:
                 self._others |= sheet.moved(self.sheet)
-            self.sheet, self._problem = sheet, ""
+            self.sheet, self._problem, self._mine = sheet, "", False
         if self.is_mounted:
             self._show()
             if self._wanted():
@@ -207,12 +211,13 @@ class ParameterScreen(ConsoleScreen):
         value = self.new.get(row.key, row.value)
         if value is DEFAULT:
             value = row.default
+        self._edited = row.key
         self.why.display = False
         shown = "" if value in (None, MIXED) else values.shown(value)
         self.prompt.open(shown, f"{row.key} = ")
 
     def on_prompt_typed(self, message: Prompt.Typed) -> None:
-        row = self.table.current
+        row = self._row
         if row is not None:
             self._typed = self._meant(row, message.text)
             self.preview()
@@ -222,12 +227,17 @@ class ParameterScreen(ConsoleScreen):
         self.why.display = True
         self.set_focus(self.table)
         self._typed = None
-        row = self.table.current
+        row = self._row
         if row is not None and not message.cancelled:
             meant = self._meant(row, message.text)
             self._want(row.key, meant[1] if meant else None)
         self.preview()
         self._show()
+
+    @property
+    def _row(self) -> Row | None:
+        """What the prompt is open for."""
+        return self.sheet.by_key.get(self._edited) if self.sheet else None
 
     def _meant(self, row: Row, text: str) -> tuple[str, Any] | None:
         """Return what was typed, None if that is nothing new."""
@@ -255,7 +265,7 @@ class ParameterScreen(ConsoleScreen):
         self._show()
 
     async def action_apply(self) -> None:
-        sheet, wanted = self.sheet, self._changes()
+        sheet, new, wanted = self.sheet, {**self._wanted()}, self._changes()
         if sheet is None or not wanted:
             self.say([("nothing new to apply", "soft")])
             return
@@ -273,25 +283,20 @@ class ParameterScreen(ConsoleScreen):
             self._others.clear()
             self._effect = []
             self._show()
-            self.ask(mine=True)
+            self._mine = True
+            self.ask()
 
         question = Question(
             title=f"Apply {words.count(len(keys), 'parameter')} to {to}?",
             verb="Apply",
             do=do,
-            about=tuple(self._old_and_new(sheet, change, len(queues)) for change in wanted),
+            about=tuple(_old_and_new(sheet, new, change, len(queues)) for change in wanted),
             reason=changes.REASON,
             lasting=True,
             count=len(queues),
             preview=lambda factory: changes.preview(factory, wanted),
         )
         await self.console.confirm(question, done)
-
-    def _old_and_new(self, sheet: Sheet, change: Wanted, queues: int) -> Line:
-        row = sheet.by_key[change.key]
-        old, new = text(row.cells[change.queue].value), new_text(row, self.new)
-        name: list[tuple[str, str]] = [(f"  {change.queue}", "soft")] if queues > 1 else []
-        return [*name, (f"  {change.key}  ", "soft"), (old, ""), (" → ", "dim"), (new, "strong")]
 
     async def action_back(self) -> None:
         if not self.new:
@@ -311,6 +316,14 @@ class ParameterScreen(ConsoleScreen):
                 self.dismiss()
 
         await self.console.push_screen(Confirm(self.console, question), answered)
+
+
+def _old_and_new(sheet: Sheet, new: New, change: Wanted, queues: int) -> Line:
+    row = sheet.by_key[change.key]
+    before, after = text(row.cells[change.queue].value), new_text(row, new)
+    name: list[tuple[str, str]] = [(f"  {change.queue}", "soft")] if queues > 1 else []
+    key = f"  {change.key}  "
+    return [*name, (key, "soft"), (before, ""), (" → ", "dim"), (after, "strong")]
 
 
 def _facts(row: Row, width: int) -> list[Line]:

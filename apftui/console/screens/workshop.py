@@ -64,14 +64,18 @@ class Workshop(WrapperView):
     async def _keep(self) -> None:
         await self._kept()
 
-    async def _kept(self) -> None:
-        """Keep the draft as it is now."""
+    async def _kept(self) -> bool:
+        """Keep the draft as it is now; return whether it is."""
+        pause = self._pause
         try:
             await self.bench.keep(lambda: self.editor.text)
-            self._pause = None
         except ApftuiError as error:
             self.console.say(str(error), "bad")
+            return False
+        if self._pause is pause:  # else something was typed meanwhile
+            self._pause = None
         self._show()
+        return True
 
     # Leaving, dropping, another editor
 
@@ -79,7 +83,8 @@ class Workshop(WrapperView):
         if self.tab != "edit":
             self._turn_to("edit")
             return
-        await self._kept()
+        if not await self._kept() and self.drafted:
+            return  # it would be lost
         drafted = self.drafted
         self.dismiss()
         if drafted:
@@ -178,10 +183,10 @@ class Workshop(WrapperView):
     async def _rebase(self, mine: bool) -> None:
         """Ask what counts now; if the draft is `mine` to go on with, it is one of that."""
         try:
-            await self.bench.read()
+            await self._read()
         except ApftuiError:
             return
-        if self.bench.live is not None and (mine or not self.drafted):
+        if self.bench.live is not None and mine:
             self.bench.base = self.bench.live.version
         if self.is_mounted:
             self._paused()

@@ -47,7 +47,7 @@ class WrapperView(ConsoleScreen):
         self.list = PickList()
         self.faults = Faults()
         self.title_line = WorkshopTitle()
-        self._opening = False
+        self._opening = True
         self._loaded = False
         self._revision = 0
         """Counts what was typed: an older answer is for an older text."""
@@ -79,6 +79,7 @@ class WrapperView(ConsoleScreen):
     def changed(self, change: Change) -> None:
         if not self._loaded:
             if not self._opening and self.store.link is Link.LIVE:
+                self._opening = True
                 self._open()
         elif change.queues is None or change.queues:
             self._look_again()
@@ -94,7 +95,6 @@ class WrapperView(ConsoleScreen):
     async def _open(self) -> None:
         """Show the draft, if there is one, else what counts."""
         bench, draft = self.bench, None
-        self._opening = True
         try:
             await bench.read()
             if self.console.asked_read_only:
@@ -113,7 +113,7 @@ class WrapperView(ConsoleScreen):
         self.refresh_bindings()
         if self.queue not in bench.users:
             self.queue = next(iter(bench.users), "")
-        if draft is not None and bench.kept_at is not None:
+        if self.drafted and bench.kept_at is not None:
             said = f"this is your draft of {words.moment(bench.kept_at)}"
             self.console.say(f"{said}, made from {bench.base}", "good")
         self._show()
@@ -122,16 +122,20 @@ class WrapperView(ConsoleScreen):
     @work(exclusive=True, group="status")
     async def _look_again(self) -> None:
         """Somebody may have published meanwhile."""
-        drafted, before = self.drafted, self.bench.live
         try:
-            await self.bench.read()
+            await self._read()
         except ApftuiError:
             return  # the header says that nobody answers
+        self._show()
+
+    async def _read(self) -> None:
+        """Ask what counts now; it is shown, unless there is a draft when the answer comes."""
+        before, shown = self.bench.live, self.bench.template
+        await self.bench.read()
         live = self.bench.live
-        if live != before and live is not None and not drafted:
+        if live is not None and live != before and self.editor.text == shown:
             self.bench.base = live.version
             self.editor.load(self.bench.template)
-        self._show()
 
     @work(exclusive=True, group="check")
     async def _check(self) -> None:
