@@ -17,7 +17,7 @@ from apftui import effects
 from apftui.console import pages
 from apftui.console.question import Answer, Question
 from apftui.console.widgets.entry import Entry
-from apftui.console.widgets.paint import Line, Painted
+from apftui.console.widgets.paint import Line, Painted, fitted
 from core.api.models import Effect, Preview
 from core.model.errors import ApftuiError, Stale
 from core.settings.duration import seconds
@@ -130,21 +130,22 @@ class Confirm(Dialog):
     @work(group="preview")
     async def _ask(self) -> None:
         assert self._question.preview is not None
+        room = len(self._asking()) - (0 if self.low else 1)
         try:
             async with self._asker.client() as factory:
                 told = await self._question.preview(factory)
         except ApftuiError as error:
             diff = error.diff if isinstance(error, Stale) else ()
-            lines = [
+            said = [
                 line
                 for text in (str(error), *diff)
                 for line in pages.wrapped([], text, self.room, "bad")
             ]
+            lines = cut(said, room)
         else:
-            lines = effect_lines(told, self.room)
+            lines = effect_lines(told, self.room, room)
         if self.is_mounted:
-            height = len(self._asking()) - (0 if self.low else 1)
-            self._effect.show(cut(lines, height))
+            self._effect.show(lines)
 
     # What is answered
 
@@ -184,33 +185,36 @@ class Confirm(Dialog):
         self.dismiss(Answer(self._value("why"), until))
 
 
-def cut(lines: Sequence[Line], most: int) -> list[Line]:
-    """Return at most so many lines; what is left out is counted."""
-    if len(lines) <= most:
-        return [*lines]
-    left = len(lines) - most + 1
-    return [*lines[: most - 1], [(f"  and {left} more", "soft")]]
+def cut(lines: Sequence[Line], most: int, left_out: int = 0) -> list[Line]:
+    """Return at most so many lines; what is left out, here or before, is counted."""
+    if len(lines) + (left_out > 0) <= most:
+        shown = len(lines)
+    else:
+        shown = max(0, most - 1)
+    left = len(lines) - shown + left_out
+    return [*lines[:shown], *([[(f"  and {left} more", "soft")]] if left else [])]
 
 
-def effect_lines(told: Preview, width: int) -> list[Line]:
+def effect_lines(told: Preview, width: int, most: int) -> list[Line]:
     """Return what the next pass would do: first the sum, then the queues that change most."""
     every = [*told.queues, *told.others]
     if not every:
         return [[("Nothing would change.", "soft")]]
     if len(every) == 1:
-        return pages.wrapped([("Next pass: ", "")], effects.effect(every[0]), width, _ink(every[0]))
+        text = effects.effect(every[0])
+        return cut(pages.wrapped([("Next pass: ", "")], text, width, _ink(every[0])), most)
     more = told.after - told.before
     head: Line = [(f"Next pass: {more:+d} pilots", "" if more else "soft")]
     every.sort(key=lambda e: (-abs(e.after.submit - e.before.submit), e.queue))
-    lines = [head, *(line for e in every for line in effect_line(e, width))]
-    if told.left_out:
-        lines.append([(f"  and {told.left_out} more", "soft")])
-    return lines
+    # A line each, or their number would not be that of the queues left out.
+    lines = [effect_line(e, width) for e in every]
+    return [head, *cut(lines, most - 1, told.left_out)]
 
 
-def effect_line(told: Effect, width: int) -> list[Line]:
-    """Return a queue's effect below its name."""
-    return pages.wrapped([(f"  {told.queue}  ", "soft")], effects.effect(told), width, _ink(told))
+def effect_line(told: Effect, width: int) -> Line:
+    """Return a queue's effect behind its name."""
+    name = f"  {told.queue}  "
+    return [(name, "soft"), (fitted(effects.effect(told), max(1, width - len(name))), _ink(told))]
 
 
 def _ink(told: Effect) -> str:

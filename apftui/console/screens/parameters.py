@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual import work
@@ -23,6 +24,7 @@ from apftui.console.widgets.parameter_table import ParameterTable
 from apftui.console.widgets.prompt import Prompt
 from core.api.client import Client
 from core.api.models import Change as Wanted
+from core.api.models import Preview
 from core.model.errors import ApftuiError, NotFound, Stale
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class ParameterScreen(ConsoleScreen):
         self._others: dict[str, str] = {}
         self._mine = False
         """What the next answer tells of is a change of one's own."""
-        self._effect: list[Line] = []
+        self._effect: Callable[[int], list[Line]] | None = None
+        """What the new values would do, in at most so many lines."""
         self._old_effect = False
         self._problem = ""
         self.table = ParameterTable()
@@ -121,7 +124,7 @@ class ParameterScreen(ConsoleScreen):
         await asyncio.sleep(PAUSE_S)
         wanted = self._changes()
         if not wanted:
-            self._effect = []
+            self._effect = None
         else:
             width = self.pane.size.width
             try:
@@ -131,11 +134,9 @@ class ParameterScreen(ConsoleScreen):
                 self.ask()  # with its answer this question comes again
                 return
             except ApftuiError as error:
-                self._effect = pages.wrapped([(" ✗ ", "bad")], str(error), width)
+                self._effect = partial(cut, pages.wrapped([(" ✗ ", "bad")], str(error), width))
             else:
-                self._effect = [
-                    [(" ", ""), *line] for line in effect_lines(told, max(20, width - 1))
-                ]
+                self._effect = partial(_indented, told, max(20, width - 1))
         if self.is_mounted:
             self._show()
 
@@ -185,8 +186,7 @@ class ParameterScreen(ConsoleScreen):
         if not (self._effect and self._wanted()):
             return lines
         # The effect is what one must not miss.
-        room = max(1, min(len(self._effect), height - 3))
-        effect = [pages.heading("If applied now", width), *cut(self._effect, room)]
+        effect = [pages.heading("If applied now", width), *self._effect(max(1, height - 3))]
         return [*lines[: max(0, height - len(effect))], *effect]
 
     # What the operator does
@@ -281,7 +281,7 @@ class ParameterScreen(ConsoleScreen):
             for key in keys:
                 self.new.pop(key, None)
             self._others.clear()
-            self._effect = []
+            self._effect = None
             self._show()
             self._mine = True
             self.ask()
@@ -316,6 +316,10 @@ class ParameterScreen(ConsoleScreen):
                 self.dismiss()
 
         await self.console.push_screen(Confirm(self.console, question), answered)
+
+
+def _indented(told: Preview, width: int, most: int) -> list[Line]:
+    return [[(" ", ""), *line] for line in effect_lines(told, width, most)]
 
 
 def _old_and_new(sheet: Sheet, new: New, change: Wanted, queues: int) -> Line:
