@@ -180,11 +180,14 @@ async def test_an_expiry_that_is_none_cannot_be_sent(socket: Path) -> None:
 
 async def test_what_is_being_typed_is_reviewed_too(socket: Path) -> None:
     async with console(served(), socket) as it:
-        await opened(it)
+        screen = await opened(it)
         await typed(it, "300")
         await it.press("ctrl+s")
         assert isinstance(front(it), Confirm)
         await it.see(f"{KEY}  100 → 300")
+        await it.press("right", "enter")
+        await it.see("1 parameter of CERN-EXT_GPU changed")
+        assert it.app.focused is screen.table
 
 
 async def test_a_value_is_for_the_parameter_that_it_was_asked_for(socket: Path) -> None:

@@ -282,6 +282,7 @@ class ParameterScreen(ConsoleScreen):
                 self.new.pop(key, None)
             self._others.clear()
             self._effect = None
+            self.prompt.cancel()
             self._show()
             self._mine = True
             self.ask()

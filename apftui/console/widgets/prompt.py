@@ -74,6 +74,11 @@ class Prompt(Horizontal):
         """True while it takes the keys."""
         return self.has_class("-open")
 
+    def cancel(self) -> None:
+        """Close it as Escape does."""
+        if self.is_open:
+            self._close(cancelled=True)
+
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         if self.is_open:
