@@ -168,7 +168,7 @@ def problem(text: str, width: int) -> list[Line]:
 def reach(status: WrapperStatus, base: str) -> tuple[Line, ...]:
     """Return what will take the place of `base`, and for whom."""
     now = next((v for v in status.versions if v.version == base), None)
-    of = f", which {now.by} published: {now.message}" if now is not None and now.by else ""
+    of = f", which {now.by} published: {now.message}" if now is not None and now.by else "."
     n = len(status.queues)
     some = ", ".join(status.queues[:3]) + (f" and {n - 3} more" if n > 3 else "")
     use = f"{words.count(n, 'queue')} use{'s' if n == 1 else ''} it: {some}."

@@ -451,7 +451,9 @@ def published(served: Served, version: str = "4") -> None:
 
 async def test_rolled_back_from_the_list_of_versions(socket: Path, home: Path) -> None:
     served = bench()
+    served.templates["generic", "2"] += f"# {'x' * 100}\n" * 40
     async with workshop(served, socket) as it:
+        shop(it).editor.move_cursor((3, 2))
         await it.press("f4")
         await it.press("f8")
         await it.see("3 is the one that counts")
@@ -468,6 +470,8 @@ async def test_rolled_back_from_the_list_of_versions(socket: Path, home: Path) -
         await it.see("no draft")
         await asyncio.sleep(PAUSE_S + 0.2)
         assert kept(home) == []
+        await it.press("f2")
+        assert " 1  #!/bin/bash" in it.text()
 
 
 async def test_read_only_looks_and_does_not_touch(socket: Path, home: Path, same: Same) -> None:

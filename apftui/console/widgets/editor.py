@@ -79,7 +79,8 @@ class Editor(TextArea, inherit_bindings=False):
         text, here = visible(text), self.cursor_location
         self.language = "bash" if text.count("\n") < HIGHLIGHTED else None
         self.load_text(text)
-        self.move_cursor(here)
+        if self.display:  # what is hidden has no room, and would scroll to show the cursor
+            self.move_cursor(here)
 
     def go_to_line(self, line: int) -> None:
         """Put the cursor on a line, counted from 1."""
