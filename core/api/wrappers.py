@@ -58,8 +58,6 @@ class CheckResult(Frozen):
     faults: tuple[Fault, ...]
     queues: tuple[str, ...]
     """All that use the wrapper."""
-    changed: int
-    """How many of them would get another script than they have now."""
 
 
 class PublishRequest(Draft):
@@ -93,12 +91,9 @@ async def render(call: Call) -> Script:
 async def check(call: Call) -> CheckResult:
     """Try a draft on all queues that use it; nothing of it is run."""
     body: Draft = call.body
-    generation = call.factory.generation
-    tried = await try_out(generation.settings, body)
-    changed = sum(generation.wrappers[q].sha256 != r.sha256 for q, r in tried.rendered.items())
-    return CheckResult(
-        faults=tried.faults, queues=tuple(users(generation.settings, body.name)), changed=changed
-    )
+    settings = call.factory.generation.settings
+    tried = await try_out(settings, body)
+    return CheckResult(faults=tried.faults, queues=tuple(users(settings, body.name)))
 
 
 async def publish(call: Call) -> Action:

@@ -244,7 +244,7 @@ class Served:
     async def check(self, request: web.Request) -> web.Response:
         asked = Draft.model_validate_json(await request.read())
         users = next(w.queues for w in self.wrappers if w.name == asked.name)
-        return _json(CheckResult(faults=self.faults(asked), queues=users, changed=len(users)))
+        return _json(CheckResult(faults=self.faults(asked), queues=users))
 
     async def publish(self, request: web.Request) -> web.Response:
         asked = PublishRequest.model_validate_json(await request.read())
