@@ -47,7 +47,7 @@ def test_every_problem_has_its_line(config: Path) -> None:
 
 def test_the_settings_of_the_readme_are_good(config: Path) -> None:
     examples = re.findall(r"```toml\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
-    assert len(examples) == 2
+    assert examples
     for example in examples:
         config.write_text(example.replace('"/var/lib/apftui"', '"state"'))
         answer = apftui("check", "--config", config)
