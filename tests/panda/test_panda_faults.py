@@ -11,8 +11,8 @@ from tests.running import Running
 from .panda_site import counted, panda_site
 from .server import PandaServer
 
-PERIOD = 1.0
-MAX_AGE = 2.0
+PERIOD = 4.0
+MAX_AGE = 1.25 * PERIOD  # a slow answer on a busy machine is no blind moment yet
 
 # The second one has more patience with the same server.
 QUEUES = """
@@ -70,7 +70,7 @@ def test_without_its_database_nothing_is_known_and_with_it_again_all_is(
         panda.stop_database()
         took, row = blind(factory)
         print(f"blind {took:.1f} s after the database stopped")
-        assert took < MAX_AGE + PERIOD + 1  # a second for the pass and this look at it
+        assert took < MAX_AGE + 1.5  # for the pass, and this look at it
         assert (row.activated, row.wms.activated) == (None, None)
         pilots = submitted(factory)
         row = says(factory, "Database failure getting the job statistics")
@@ -93,7 +93,7 @@ def test_a_stopped_server_is_no_empty_one(panda: PandaServer, tmp_path: Path) ->
     with factory.site:
         panda.stop_server()
         took, _ = blind(factory)
-        assert took < MAX_AGE + PERIOD + 1
+        assert took < MAX_AGE + 1.5
         says(factory, "cannot be reached: Connection refused")
         source = next(s for s in factory.status().factory.sources if s.name == "panda")
         assert source.state == "failed"
@@ -109,7 +109,7 @@ def test_a_server_that_hangs_costs_no_more_than_the_deadline(
         panda.pause_server()
         try:
             took, _ = blind(factory)
-            assert took < MAX_AGE + PERIOD + 1
+            assert took < MAX_AGE + 1.5
             says(factory, "wms panda: no answer to poll within 1.5 s")
         finally:
             panda.continue_server()
